@@ -1,0 +1,284 @@
+package coordinator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Format is the version of the record's fields. A record with a higher one is
+// neither used nor overwritten.
+const Format = 1
+
+// Limits of what a record may hold, so that a damaged one cannot hurt.
+const (
+	maxFieldSize = 64 << 10
+	maxFields    = 64
+	maxAttempts  = 64
+)
+
+// timeFormat keeps milliseconds, which is what revisions are made of.
+const timeFormat = "2006-01-02T15:04:05.000Z07:00"
+
+// Fields returns the record as readable fields, one per fact, for a store to
+// keep. Empty facts are left out. "state" is for people: it says how things
+// stood when the record was written.
+func (r Record) Fields() map[string]string {
+	f := fields(maps.Clone(r.unknown))
+	if f == nil {
+		f = fields{}
+	}
+	f.int("format", Format)
+	f.int("revision", r.Revision())
+	f.text("write_id", fmt.Sprintf("%016x", r.Stamp().ID))
+	f.text("lineage", formatLineage(r.Lineage))
+	f.text("state", r.state(time.UnixMilli(r.Revision())))
+	f.text("credential", r.Credential)
+	f.text("value", r.Grant.Value)
+	f.text("source_state", r.Grant.State)
+	f.int("generation", r.Grant.Generation)
+	f.time("issued_at", r.Grant.IssuedAt)
+	f.time("expires_at", r.Grant.ExpiresAt)
+	f.text("minted_by", r.Grant.MintedBy)
+	f.text("reason", r.Grant.Reason)
+	f.int("committed_at", r.CommittedAt)
+	f.time("refresh_at", r.RefreshAt)
+	f.attempts("attempts", r.Attempts)
+	f.int("doubt_at", r.DoubtAt)
+	f.text("doubt_reason", r.DoubtReason)
+	f.text("previous_fingerprint", r.Previous.Fingerprint)
+	f.int("previous_generation", r.Previous.Generation)
+	f.time("previous_until", r.Previous.Until)
+	f.time("failed_at", r.Failure.At)
+	f.text("failed_by", r.Failure.By)
+	f.text("failure_class", string(r.Failure.Class))
+	f.int("failure_code", int64(r.Failure.Code))
+	f.text("failure", r.Failure.Message)
+	f.text("failure_credential", r.Failure.Credential)
+	f.int("failures", int64(r.Failure.Count))
+	f.time("retry_after", r.Failure.RetryAfter)
+	f.text("budget_day", r.Budget.Day)
+	f.int("mints_today", int64(r.Budget.Mints))
+	f.int("rotations_today", int64(r.Budget.Rotations))
+	f.time("rotated_at", r.Budget.RotatedAt)
+	f.int("early_reports", int64(r.EarlyReports))
+	return f
+}
+
+// ParseRecord reads what Fields has written. No fields are the zero Record.
+// Fields that it does not know are kept for the next write. It returns
+// ErrNewerRecord for a record of a higher Format, and ErrBadRecord, naming the
+// field, for one that is damaged.
+func ParseRecord(stored map[string]string) (Record, error) {
+	if len(stored) == 0 {
+		return Record{}, nil
+	}
+	p := parser{left: maps.Clone(stored)}
+	if format := p.int("format"); format > Format {
+		return Record{}, fmt.Errorf("%w (format %d, this version reads up to %d)", ErrNewerRecord, format, Format)
+	}
+	if len(stored) > maxFields {
+		return Record{}, fmt.Errorf("%w: more than %d fields", ErrBadRecord, maxFields)
+	}
+	var r Record
+	revision, id := p.int("revision"), p.hex("write_id")
+	r.Lineage = p.lineage("lineage")
+	delete(p.left, "state")
+	r.Credential = p.text("credential")
+	r.Grant = Grant{
+		Value: p.text("value"), State: p.text("source_state"), Generation: p.int("generation"),
+		IssuedAt: p.time("issued_at"), ExpiresAt: p.time("expires_at"), MintedBy: p.text("minted_by"), Reason: p.text("reason"),
+	}
+	r.CommittedAt, r.RefreshAt = p.int("committed_at"), p.time("refresh_at")
+	r.Attempts = p.attempts("attempts")
+	r.DoubtAt, r.DoubtReason = p.int("doubt_at"), p.text("doubt_reason")
+	r.Previous = Previous{Fingerprint: p.text("previous_fingerprint"), Generation: p.int("previous_generation"), Until: p.time("previous_until")}
+	r.Failure = Failure{
+		At: p.time("failed_at"), By: p.text("failed_by"), Class: Class(p.text("failure_class")), Code: int(p.int("failure_code")),
+		Message: p.text("failure"), Credential: p.text("failure_credential"), Count: int(p.int("failures")), RetryAfter: p.time("retry_after"),
+	}
+	r.Budget = Budget{Day: p.text("budget_day"), Mints: int(p.int("mints_today")), Rotations: int(p.int("rotations_today")), RotatedAt: p.time("rotated_at")}
+	r.EarlyReports = int(p.int("early_reports"))
+	if p.err == nil && (!r.Exists() || r.Stamp() != Stamp{Revision: revision, ID: id}) {
+		p.fail("lineage", "does not end with revision and write_id")
+	}
+	if p.err == nil && r.Grant.Value != "" && r.Grant.ExpiresAt.IsZero() {
+		p.fail("expires_at", "is missing")
+	}
+	if p.err != nil {
+		return Record{}, p.err
+	}
+	if len(p.left) > 0 {
+		r.unknown = p.left
+	}
+	return r, nil
+}
+
+// state sums the record up in one word.
+func (r Record) state(now time.Time) string {
+	switch {
+	case len(r.Attempts) > 0:
+		return "minting"
+	case r.Grant.Value == "" && r.Failure.Count > 0:
+		return "failing"
+	case r.Grant.Value == "":
+		return "missing"
+	case !r.Usable(now):
+		return "expired"
+	case r.DoubtAt != 0:
+		return "doubted"
+	case r.Failure.Count > 0:
+		return "failing"
+	default:
+		return "live"
+	}
+}
+
+type fields map[string]string
+
+func (f fields) text(name, value string) {
+	if value != "" {
+		f[name] = value
+	}
+}
+
+func (f fields) int(name string, value int64) {
+	if value != 0 {
+		f[name] = strconv.FormatInt(value, 10)
+	}
+}
+
+func (f fields) time(name string, value time.Time) {
+	if !value.IsZero() {
+		f[name] = value.UTC().Format(timeFormat)
+	}
+}
+
+func (f fields) attempts(name string, value []Attempt) {
+	if len(value) > 0 {
+		text, _ := json.Marshal(value) // strings, integers and times in range always marshal
+		f[name] = string(text)
+	}
+}
+
+func formatLineage(lineage []Stamp) string {
+	words := make([]string, len(lineage))
+	for i, s := range lineage {
+		words[i] = s.String()
+	}
+	return strings.Join(words, " ")
+}
+
+// parser takes fields out of left and keeps the first error.
+type parser struct {
+	left map[string]string
+	err  error
+}
+
+func (p *parser) fail(name, problem string) {
+	if p.err == nil {
+		p.err = fmt.Errorf("%w: field %s %s", ErrBadRecord, name, problem)
+	}
+}
+
+func (p *parser) text(name string) string {
+	value := p.left[name]
+	delete(p.left, name)
+	if len(value) > maxFieldSize {
+		p.fail(name, "is too long")
+	}
+	return value
+}
+
+func (p *parser) int(name string) int64 {
+	value := p.text(name)
+	if value == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || n < 0 && name != "failure_code" {
+		p.fail(name, "is not a whole number in range")
+	}
+	return n
+}
+
+func (p *parser) hex(name string) uint64 {
+	n, err := strconv.ParseUint(p.text(name), 16, 64)
+	if err != nil {
+		p.fail(name, "is not a hexadecimal number")
+	}
+	return n
+}
+
+func (p *parser) time(name string) time.Time {
+	value := p.text(name)
+	if value == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339, value)
+	if err != nil || t.Year() < 1970 || t.Year() > 9999 {
+		p.fail(name, "is not a time of the form RFC 3339")
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}
+
+func (p *parser) attempts(name string) []Attempt {
+	value := p.text(name)
+	if value == "" {
+		return nil
+	}
+	var attempts []Attempt
+	if err := json.Unmarshal([]byte(value), &attempts); err != nil {
+		p.fail(name, "is not a JSON list of attempts")
+		return nil
+	}
+	for i := range attempts {
+		if attempts[i].ID == "" || attempts[i].BeganAt <= 0 || attempts[i].Deadline.Year() < 1970 || attempts[i].Deadline.Year() > 9999 {
+			p.fail(name, "has an attempt without id, began_at or deadline")
+		}
+		attempts[i].Deadline = attempts[i].Deadline.UTC().Truncate(time.Millisecond)
+	}
+	if len(attempts) > maxAttempts {
+		p.fail(name, fmt.Sprintf("has more than %d attempts", maxAttempts))
+	}
+	return attempts
+}
+
+func (p *parser) lineage(name string) []Stamp {
+	words := strings.Fields(p.text(name))
+	if len(words) > lineageDepth {
+		p.fail(name, fmt.Sprintf("has more than %d entries", lineageDepth))
+		return nil
+	}
+	lineage := make([]Stamp, 0, len(words))
+	for _, word := range words {
+		s, err := parseStamp(word)
+		if err != nil || len(lineage) > 0 && s.Revision < lineage[len(lineage)-1].Revision {
+			p.fail(name, "is not a rising list of REVISION.ID")
+			return nil
+		}
+		lineage = append(lineage, s)
+	}
+	return slices.Clip(lineage)
+}
+
+var errStamp = errors.New("not a stamp")
+
+func parseStamp(text string) (Stamp, error) {
+	revision, id, _ := strings.Cut(text, ".")
+	r, err := strconv.ParseInt(revision, 10, 64)
+	if err != nil || r <= 0 {
+		return Stamp{}, errStamp
+	}
+	i, err := strconv.ParseUint(id, 16, 64)
+	if err != nil {
+		return Stamp{}, errStamp
+	}
+	return Stamp{Revision: r, ID: i}, nil
+}

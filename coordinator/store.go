@@ -1,0 +1,86 @@
+package coordinator
+
+import (
+	"context"
+	"regexp"
+	"time"
+)
+
+// Store keeps records. Nothing of the mint protocol lives in it: it loads,
+// swaps and locks. Every method is safe for concurrent use, honours its ctx,
+// and returns an error that matches none of this package's sentinels when the
+// store cannot be reached. Run coordinator/storetest over every implementation.
+type Store interface {
+	// Load returns the record and the store's clock, read in the same step. A
+	// record that does not exist is the zero Record and no error. It returns
+	// ErrNewerRecord or ErrBadRecord for one that must not be used. The caller
+	// owns the result.
+	Load(ctx context.Context, name string) (Record, time.Time, error)
+
+	// Swap replaces the record whose last write was old (the zero Stamp: that
+	// does not exist) by next, appends events to the history, and returns the
+	// store's clock. It is atomic and durable: afterwards, either all of it is
+	// visible to every process, or nothing.
+	//
+	// A Swap whose next is already the stored record succeeds and writes
+	// nothing, so that it can be repeated after a lost reply. It returns
+	// ErrConflict when another record is stored. After any other error, the
+	// swap may or may not have happened.
+	Swap(ctx context.Context, name string, old Stamp, next Record, events ...Event) (time.Time, error)
+
+	// Lock takes the lock of name for holder, or returns a *LockedError at
+	// once. A Store whose locks cannot lapse ignores ttl; any other keeps the
+	// lock until ttl after the last renewal, and renews it by itself until it
+	// is released.
+	Lock(ctx context.Context, name, holder string, ttl time.Duration) (Lease, error)
+}
+
+// Lease is a lock that is held.
+type Lease interface {
+	// Lost is closed when the lock can no longer be trusted: at the latest
+	// ttl, less a margin, after the last renewal that succeeded was sent.
+	Lost() <-chan struct{}
+	// Release gives the lock up. It is idempotent, and it is no error if the
+	// lock had lapsed. It waits until renewal has ended.
+	Release(ctx context.Context) error
+}
+
+// Watcher is a Store that tells of changes. Its news are hints: a hint may be
+// early, late, doubled or lost in a crash.
+type Watcher interface {
+	// Watch calls notify once when watching has begun, and from then on soon
+	// after the record may have changed, and whenever the store may have lost
+	// writes. notify must not block. stop ends it and may be called twice;
+	// when it returns, notify is not called any more.
+	Watch(name string, notify func()) (stop func())
+}
+
+// Historian is a Store that keeps what happened.
+type Historian interface {
+	// History returns up to n entries, the newest first.
+	History(ctx context.Context, name string, n int) ([]Event, error)
+	// Append adds events that no Swap carries.
+	Append(ctx context.Context, name string, events ...Event) error
+}
+
+// LockInspector is a Store that can tell who holds a lock.
+type LockInspector interface {
+	// Holder returns nil if nobody holds the lock of name.
+	Holder(ctx context.Context, name string) (*LockedError, error)
+}
+
+// NamePattern is the form of a credential's name, which becomes part of keys
+// and file names.
+const NamePattern = `[A-Za-z0-9._-]{1,64}`
+
+var namePattern = regexp.MustCompile(`^` + NamePattern + `$`)
+
+// CheckName returns an error that matches ErrBadName for a name that is not
+// of the form NamePattern. "." and ".." are refused because stores make file
+// names of it.
+func CheckName(name string) error {
+	if !namePattern.MatchString(name) || name == "." || name == ".." {
+		return &nameError{name}
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package coordinator
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Token is a credential that callers send to the provider.
+//
+// Printing a Token in any way (fmt verbs, slog, JSON) shows its fingerprint and
+// never its Value or State.
+type Token struct {
+	// Value is the secret that goes into a request.
+	Value string
+	// State is what the Source needs to mint the next token, such as a refresh
+	// token. It is as secret as Value, and empty for most sources.
+	State string
+	// ExpiresAt is when the provider stops accepting Value. It lies on the
+	// clock of this process and carries a monotonic reading, so that
+	// time.Until(t.ExpiresAt) is right even where the wall clock is not.
+	ExpiresAt time.Time
+	// Generation counts the tokens of one record. A Source leaves it zero.
+	Generation int64
+}
+
+// Fingerprint identifies the token without revealing it. It is the first 64
+// bits of its SHA-256 in hex, and empty for a Token without a Value.
+func (t Token) Fingerprint() string { return Fingerprint(t.Value) }
+
+// Fingerprint is the fingerprint that a Token with this value has. An empty
+// value has an empty fingerprint.
+func Fingerprint(value string) string {
+	if value == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(value))
+	return hex.EncodeToString(sum[:8])
+}
+
+// String describes the token by fingerprint and generation.
+func (t Token) String() string { return redacted("token", t.Value, t.Generation) }
+
+// Format makes every verb of package fmt print String.
+func (t Token) Format(f fmt.State, _ rune) { fmt.Fprint(f, t.String()) }
+
+// LogValue makes package log/slog print String.
+func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
+
+// MarshalText makes encoding/json and its like print String. The one form that
+// carries the value is the record that a [Store] keeps.
+func (t Token) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+func redacted(what, value string, generation int64) string {
+	if value == "" {
+		return what + " (none)"
+	}
+	return fmt.Sprintf("%s %s generation %d", what, Fingerprint(value), generation)
+}

@@ -1,0 +1,3 @@
+module github.com/mintonce/mintonce
+
+go 1.26
