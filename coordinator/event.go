@@ -11,23 +11,24 @@ type EventKind string
 // The kinds of events that an observer receives. Those marked [history] are
 // also kept in the history of a store that has one.
 const (
-	EventMinted     EventKind = "minted"           // [history] a new token was committed
-	EventConfirmed  EventKind = "confirmed"        // [history] the provider returned the token that we have
-	EventFailed     EventKind = "failed"           // [history] the provider refused, or was not reached
-	EventUnanswered EventKind = "unanswered"       // [history] nobody knows whether the mint took place
-	EventOverlapped EventKind = "overlapped"       // [history] a mint ended after another began: doubt
-	EventExpired    EventKind = "attempt expired"  // [history] an attempt passed its deadline: doubt
-	EventReported   EventKind = "reported"         // [history] the current token was rejected: doubt
-	EventReportKept EventKind = "report not acted" // [history] a rejection that changes nothing; Reason says why
-	EventRestored   EventKind = "restored"         // [history] the store had lost the record, or its newest writes
-	EventForked     EventKind = "forked"           // [history] two histories of the record were joined: doubt
-	EventRotating   EventKind = "rotation asked"   // [history] an operator asked for a new token
-	EventBudget     EventKind = "budget spent"     // a mint is needed, but the budget forbids it
-	EventLockLost   EventKind = "lock lost"        // the lease ended in mid-mint
-	EventUnsaved    EventKind = "unsaved"          // a minted token could not be written to the store yet
-	EventStoreAway  EventKind = "store away"       // the store stopped answering
-	EventStoreBack  EventKind = "store back"       // the store answers again
-	EventMismatch   EventKind = "credential mismatch"
+	EventMinted     EventKind = "minted"              // [history] a new token was committed
+	EventConfirmed  EventKind = "confirmed"           // [history] the provider returned the token that we have
+	EventFailed     EventKind = "failed"              // [history] the provider refused, or was not reached
+	EventUnanswered EventKind = "unanswered"          // [history] nobody knows whether the mint took place
+	EventOverlapped EventKind = "overlapped"          // [history] a mint ended after another began: doubt
+	EventExpired    EventKind = "attempt expired"     // [history] an attempt passed its deadline: doubt
+	EventReported   EventKind = "reported"            // [history] the current token was rejected: doubt
+	EventReportKept EventKind = "report not acted"    // [history] a rejection that changes nothing; Reason says why
+	EventRestored   EventKind = "restored"            // [history] the store had lost the record, or its newest writes
+	EventForked     EventKind = "forked"              // [history] two histories of the record were joined: doubt
+	EventRotating   EventKind = "rotation asked"      // [history] an operator asked for a new token
+	EventBudget     EventKind = "budget spent"        // a mint is needed, but the budget forbids it
+	EventLockLost   EventKind = "lock lost"           // the lease ended in mid-mint
+	EventUnsaved    EventKind = "unsaved"             // a minted token could not be written to the store yet
+	EventStoreAway  EventKind = "store away"          // the store stopped answering
+	EventStoreBack  EventKind = "store back"          // the store answers again
+	EventMismatch   EventKind = "credential mismatch" // the record belongs to another account or secret
+	EventCopyFailed EventKind = "fallback failed"     // the last-known-good copy could not be read or written
 )
 
 // Event is something that happened to a credential. It never holds a token, a

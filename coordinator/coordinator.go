@@ -1,0 +1,226 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Coordinator keeps one credential for all the goroutines of this process,
+// together with the coordinators of the same name in other processes. All of
+// its methods are safe for concurrent use.
+type Coordinator struct {
+	name   string
+	source Source // nil only with cfg.NeverMint
+	store  Store
+	cfg    Config
+	traits Traits
+	epoch  time.Time // where the durations in served count from
+
+	current atomic.Pointer[served]
+
+	mu       sync.Mutex // guards all below; never held during I/O
+	memory   Record     // the last record that this process saw or wrote
+	ahead    bool       // memory has writes that the store has not acknowledged
+	clock    storeClock
+	idle     []string      // own attempts that minted nothing and could not be abandoned yet
+	flight   *flight       // the work under way, or nil
+	news     chan struct{} // closed and replaced at every hint
+	fresh    chan struct{} // closed and replaced when a token is published
+	quiet    time.Time     // no work of its own accord before this
+	obstacle error         // why the last flight did not settle
+	away     bool          // the store did not answer the last time
+	rotation *rotation     // asked for and not begun
+	early    int64         // the generation for which an early report was counted
+	running  int           // calls of Run
+
+	watching watching
+	copying  copying
+}
+
+// served is what Token returns without looking any further.
+type served struct {
+	token Token
+	look  time.Duration // since epoch: from then on, look whether there is something to do
+	end   time.Duration // since epoch: from then on, the token is not served
+	value string
+	until time.Time // the expiry on the store's clock that end was reckoned from
+}
+
+// New returns the coordinator of the credential called name, which must be of
+// the form NamePattern. It contacts neither store nor provider.
+func New(name string, source Source, store Store, config Config) (*Coordinator, error) {
+	if err := CheckName(name); err != nil {
+		return nil, err
+	}
+	if store == nil {
+		return nil, errors.New("mintonce: New needs a Store")
+	}
+	if source == nil && !config.NeverMint {
+		return nil, errors.New("mintonce: New needs a Source, or Config.NeverMint")
+	}
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Coordinator{name: name, source: source, store: store, cfg: config, epoch: time.Now(), news: make(chan struct{}), fresh: make(chan struct{})}
+	if source != nil {
+		c.traits = source.Traits()
+	}
+	c.clock = guessClock()
+	return c, nil
+}
+
+// Name returns the credential's name.
+func (c *Coordinator) Name() string { return c.name }
+
+// Instance returns the name of this process in records and locks.
+func (c *Coordinator) Instance() string { return c.cfg.Instance }
+
+// Token returns a token that is valid now. While this process holds one, that
+// takes nanoseconds, and a refresh that is due goes on in the background.
+//
+// Without one, Token waits for a mint, by this process or another, until ctx
+// ends, for at most Config.MaxWait. It then returns an error that matches
+// ErrNoToken and says what is in the way. Failures that time alone does not
+// heal, such as a wrong secret, are returned at once.
+func (c *Coordinator) Token(ctx context.Context) (Token, error) {
+	if s := c.current.Load(); s != nil && time.Since(c.epoch) < s.look {
+		return s.token, nil
+	}
+	return c.tokenSlowly(ctx)
+}
+
+func (c *Coordinator) tokenSlowly(ctx context.Context) (Token, error) {
+	if token, ok := c.usable(); ok {
+		c.fly()
+		return token, nil
+	}
+	if err := c.hopeless(); err != nil {
+		return Token{}, fmt.Errorf("%w: %w", ErrNoToken, err)
+	}
+	err := c.settle(ctx, nil, func() bool { _, ok := c.usable(); return ok })
+	if token, ok := c.usable(); ok {
+		return token, nil
+	}
+	if err == nil {
+		err = errors.New("the provider's token was too short-lived to be served")
+	}
+	return Token{}, fmt.Errorf("%w: %w", ErrNoToken, err)
+}
+
+// usable returns the token that this process may serve now.
+func (c *Coordinator) usable() (Token, bool) {
+	s := c.current.Load()
+	if s == nil || time.Since(c.epoch) >= s.end {
+		return Token{}, false
+	}
+	return s.token, true
+}
+
+// remember takes r, as it stands in the store, for the truth. The caller holds
+// mu.
+func (c *Coordinator) remember(r Record, clock storeClock) {
+	c.memory, c.clock, c.ahead = r, clock, false
+	c.publish()
+}
+
+// adopt takes r for the truth though the store has not acknowledged it. The
+// next look writes it back.
+func (c *Coordinator) adopt(r Record) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.memory, c.ahead = r, true
+	c.publish()
+}
+
+// publish makes the memory's token the one that Token returns. The caller
+// holds mu.
+func (c *Coordinator) publish() {
+	if c.ahead && c.traits.Kind == Rotating && !c.copying.holds(c.memory) {
+		return // a lost refresh token cannot be replaced: first the disk, then the callers
+	}
+	g, now := c.memory.Grant, time.Now()
+	if g.Value == "" {
+		c.current.Store(nil)
+		return
+	}
+	s := &served{value: g.Value, until: g.ExpiresAt, end: c.clock.until(g.ExpiresAt).Sub(c.epoch)}
+	// Should the store's clock jump back, the same token must not live longer.
+	if old := c.current.Load(); old != nil && old.value == s.value && old.until.Equal(s.until) {
+		s.end = min(s.end, old.end)
+	}
+	s.look = min(s.end, c.nextLook(now).Sub(c.epoch))
+	s.token = Token{Value: g.Value, State: g.State, Generation: g.Generation, ExpiresAt: c.epoch.Add(s.end)}
+	c.current.Store(s)
+	close(c.fresh)
+	c.fresh = make(chan struct{})
+}
+
+// nextLook is when this process has to look again of its own accord. The
+// caller holds mu.
+func (c *Coordinator) nextLook(now time.Time) time.Time {
+	next := now
+	if plan := c.memory.Plan(c.clock.at(now), c.traits, false); plan.Action != Mint && !c.ahead {
+		next = c.clock.passed(plan.At)
+	}
+	if recheck := now.Add(c.cfg.Recheck); !c.hinted() && recheck.Before(next) {
+		next = recheck
+	}
+	if next.Before(c.quiet) {
+		next = c.quiet
+	}
+	return next
+}
+
+// hinted reports whether this process is told of changes, so that it need not
+// look from time to time. The caller holds mu.
+func (c *Coordinator) hinted() bool {
+	_, ok := c.store.(Watcher)
+	return ok && c.running > 0
+}
+
+// publication returns a channel that is closed when the next token, or the
+// next news of the same one, is published.
+func (c *Coordinator) publication() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fresh
+}
+
+// hopeless returns the failure that was met a moment ago, if waiting is no use
+// against it, so that a storm of calls does not become a storm of looks.
+func (c *Coordinator) hopeless() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flight == nil && c.obstacle != nil && time.Now().Before(c.quiet) && permanent(c.obstacle) {
+		return c.obstacle
+	}
+	return nil
+}
+
+// emit tells the observer. It must not be called with mu held.
+func (c *Coordinator) emit(events ...Event) {
+	if c.cfg.Observer != nil {
+		for _, e := range events {
+			c.cfg.Observer(e)
+		}
+	}
+}
+
+// event returns an event of this process with the store's time now.
+func (c *Coordinator) event(kind EventKind, now time.Time) Event {
+	return Event{Kind: kind, Name: c.name, At: now, By: c.cfg.Instance}
+}
+
+// eventNow is event at the present, for what happens beside the store.
+func (c *Coordinator) eventNow(kind EventKind) Event {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.event(kind, c.clock.at(time.Now()))
+	e.Generation = c.memory.Grant.Generation
+	return e
+}

@@ -1,0 +1,113 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// clockField is kept in the fallback's copy beside the record: by how many
+// milliseconds the store's clock was ahead of this machine's. After a restart
+// without the store, it makes up for a wall clock that is wrong.
+const clockField = "store_clock_ahead_ms"
+
+// copying is the state of the last-known-good copy.
+type copying struct {
+	io    sync.Mutex // one copy at a time
+	read  bool       // guarded by Coordinator.mu
+	saved Grant      // guarded by Coordinator.mu
+}
+
+// holds reports whether the copy has r's token. The caller holds
+// Coordinator.mu.
+func (k *copying) holds(r Record) bool { return k.saved == r.Grant }
+
+// copyRecord brings the copy up to date, if there is a fallback and a token
+// that it does not have.
+func (c *Coordinator) copyRecord() {
+	if c.cfg.Fallback == nil {
+		return
+	}
+	c.copying.io.Lock()
+	defer c.copying.io.Unlock()
+	c.mu.Lock()
+	record, clock := c.memory, c.clock
+	fresh := record.Grant.Value != "" && !clock.guessed && !c.copying.holds(record)
+	c.mu.Unlock()
+	if !fresh {
+		return
+	}
+	if err := c.writeCopy(record, clock); err != nil {
+		e := c.eventNow(EventCopyFailed)
+		e.Detail = err.Error()
+		c.emit(e)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.copying.saved = record.Grant
+	c.publish()
+}
+
+func (c *Coordinator) writeCopy(record Record, clock storeClock) error {
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.StoreTimeout)
+	defer cancel()
+	ahead := clock.now.Sub(clock.received.Round(0)).Milliseconds()
+	record.unknown = maps.Clone(record.unknown)
+	if record.unknown == nil {
+		record.unknown = map[string]string{}
+	}
+	record.unknown[clockField] = strconv.FormatInt(ahead, 10)
+	for try := range maxSwaps {
+		there, _, err := c.cfg.Fallback.Load(ctx, c.name)
+		if err != nil {
+			return err
+		}
+		if there.Revision() >= record.Revision() {
+			return nil // another process of this machine was faster
+		}
+		if _, err = c.cfg.Fallback.Swap(ctx, c.name, there.Stamp(), record); !errors.Is(err, ErrConflict) {
+			return err
+		}
+		pause(ctx, try)
+	}
+	return ErrConflict
+}
+
+// readCopy remembers what the copy holds, once, before the first look. From
+// then on it is memory like any other: reconciling tells what it is worth.
+func (c *Coordinator) readCopy() {
+	c.mu.Lock()
+	done := c.copying.read || c.cfg.Fallback == nil
+	c.copying.read = true
+	c.mu.Unlock()
+	if done {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.StoreTimeout)
+	defer cancel()
+	sent := time.Now()
+	record, _, err := c.cfg.Fallback.Load(ctx, c.name)
+	if err != nil {
+		e := c.eventNow(EventCopyFailed)
+		e.Detail = err.Error()
+		c.emit(e)
+		return
+	}
+	ahead, _ := strconv.ParseInt(record.unknown[clockField], 10, 64)
+	delete(record.unknown, clockField)
+	clock := storeClock{now: sent.Round(0).UTC().Add(time.Duration(ahead) * time.Millisecond), sent: sent, received: sent}
+	ours := c.traits.Credential
+	if !record.Usable(clock.now) || ours != "" && record.Credential != "" && record.Credential != ours {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.memory.Exists() {
+		c.copying.saved = record.Grant
+		c.remember(record, clock)
+	}
+}

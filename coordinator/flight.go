@@ -1,0 +1,302 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// flight is the work that this process does for a credential: one at a time,
+// detached from the callers that started it. Callers without a usable token
+// wait for it; with the last of them gone, it no longer waits for others, but
+// a mint under way is always finished.
+type flight struct {
+	done    chan struct{}      // closed when the flight has ended
+	err     error              // why it did not settle; read after done
+	waiters int                // guarded by Coordinator.mu, like the rest
+	again   bool               // somebody joined: look once more before ending
+	left    context.Context    // ends when the last waiter leaves
+	leave   context.CancelFunc // ends left
+
+	watching bool // used by the flight's own goroutine only
+}
+
+// fly starts a flight in the background, unless one is under way or it is too
+// soon for another, and returns the one under way.
+func (c *Coordinator) fly() *flight {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flight == nil && !time.Now().Before(c.quiet) {
+		c.start()
+	}
+	return c.flight
+}
+
+// start begins a flight. The caller holds mu.
+func (c *Coordinator) start() {
+	f := &flight{done: make(chan struct{})}
+	f.left, f.leave = context.WithCancel(context.Background())
+	c.flight = f
+	go c.run(f)
+}
+
+// settle joins the flight, or starts one, and waits until it ends, until
+// enough says so of a newly published token, or until ctx or MaxWait ends. It
+// returns why the record is not settled. order, if not nil, is given to the
+// flight before it can end.
+func (c *Coordinator) settle(ctx context.Context, order *rotation, enough func() bool) error {
+	f := c.join(order)
+	defer c.part(f)
+	timeout := time.NewTimer(c.cfg.MaxWait)
+	defer timeout.Stop()
+	for {
+		published := c.publication()
+		if enough() {
+			return nil
+		}
+		select {
+		case <-f.done:
+			return f.err
+		case <-published:
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), c.inTheWay())
+		case <-timeout.C:
+			return errors.Join(context.DeadlineExceeded, c.inTheWay())
+		}
+	}
+}
+
+func (c *Coordinator) join(order *rotation) *flight {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if order != nil {
+		c.rotation = order
+	}
+	if c.flight == nil {
+		c.start()
+	} else {
+		c.flight.again = true
+	}
+	f := c.flight
+	if f.waiters == 0 && f.left.Err() != nil {
+		f.left, f.leave = context.WithCancel(context.Background())
+	}
+	f.waiters++
+	return f
+}
+
+func (c *Coordinator) part(f *flight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.waiters--; f.waiters == 0 {
+		f.leave()
+	}
+}
+
+// run is the goroutine of a flight.
+func (c *Coordinator) run(f *flight) {
+	for {
+		err := c.work(f)
+		c.mu.Lock()
+		if f.again {
+			f.again = false
+			c.mu.Unlock()
+			continue
+		}
+		f.err, c.obstacle, c.flight, c.rotation = err, err, nil, nil
+		c.rest(err)
+		c.mu.Unlock()
+		f.leave()
+		close(f.done)
+		if f.watching {
+			c.unwatch()
+		}
+		return
+	}
+}
+
+// rest sees to it that calls of Token do not start one flight after another
+// while there is nothing to gain. The caller holds mu.
+func (c *Coordinator) rest(err error) {
+	now := time.Now()
+	c.quiet = time.Time{}
+	if plan := c.memory.Plan(c.clock.at(now), c.traits, false); err != nil || c.ahead || plan.Action == Mint {
+		c.quiet = now.Add(retryPause())
+	}
+	c.publish()
+}
+
+// work looks at the record and does what is to be done, until the record is at
+// rest, or nobody waits and somebody else is at work.
+func (c *Coordinator) work(f *flight) error {
+	for {
+		news := c.hint()
+		err := c.step()
+		if err == nil || permanent(err) {
+			return err
+		}
+		c.mu.Lock()
+		c.obstacle = err
+		c.mu.Unlock()
+		if !c.await(f, news, err) {
+			return err
+		}
+	}
+}
+
+// step looks and, where it is this process's turn, mints. It returns nil when
+// the record is at rest, and otherwise what is in the way.
+func (c *Coordinator) step() error {
+	c.readCopy()
+	if err := c.look(context.Background(), c.ordered()); err != nil {
+		return c.withoutStore(err)
+	}
+	for {
+		switch plan := c.plan(); plan.Action {
+		case Rest:
+			return nil
+		case Await:
+			return &pendingError{until: c.localTime(plan.At)}
+		case Blocked:
+			return c.blocked(plan)
+		default:
+			if c.cfg.NeverMint {
+				return ErrNeverMint
+			}
+			if err := c.mintUnderLock(); err != nil {
+				return c.withoutStore(err)
+			}
+		}
+	}
+}
+
+// plan decides on what this process remembers.
+func (c *Coordinator) plan() Plan {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.memory.Plan(c.clock.at(time.Now()), c.traits, c.rotation.wants(c.memory))
+}
+
+func (c *Coordinator) blocked(plan Plan) error {
+	if errors.Is(plan.Err, ErrBudget) {
+		e := c.eventNow(EventBudget)
+		e.Reason, e.Detail = plan.Reason, plan.Err.Error()
+		c.emit(e)
+	}
+	return plan.Err
+}
+
+// withoutStore is what can be done while the store does not answer: serve what
+// is usable, and mint without a lock where that can do no harm.
+func (c *Coordinator) withoutStore(err error) error {
+	if !errors.Is(err, ErrStoreUnavailable) {
+		return err
+	}
+	if c.traits.Kind == Idempotent && !c.cfg.NeverMint {
+		if plan := c.plan(); plan.Action == Mint {
+			return c.mintUnlocked(plan)
+		} else if plan.Action == Blocked {
+			return plan.Err
+		}
+	}
+	if _, ok := c.usable(); ok {
+		return &storeAwayError{err}
+	}
+	return err
+}
+
+// permanent reports whether waiting is no use.
+func permanent(err error) bool {
+	var backoff *BackoffError
+	var source *SourceError
+	var away *storeAwayError
+	var rotation *rotationError
+	switch {
+	case errors.As(err, &backoff):
+		return !backoff.Failure.Class.Temporary()
+	case errors.As(err, &source):
+		return !source.Class.Temporary()
+	case errors.As(err, &away), errors.As(err, &rotation):
+		return true
+	}
+	for _, sentinel := range []error{ErrCredentialMismatch, ErrNewerRecord, ErrBadRecord, ErrBudget} {
+		if errors.Is(err, sentinel) {
+			return true
+		}
+	}
+	return false
+}
+
+// await waits until there is news, or until it is worth another try. It
+// returns false when nobody waits for this flight.
+func (c *Coordinator) await(f *flight, news <-chan struct{}, obstacle error) bool {
+	c.mu.Lock()
+	left, waiters := f.left, f.waiters
+	c.mu.Unlock()
+	if waiters == 0 {
+		return false
+	}
+	if !f.watching {
+		f.watching = true
+		c.watch() // its first hint makes up for what happened since the last look
+	}
+	timer := time.NewTimer(worthWaiting(obstacle))
+	defer timer.Stop()
+	select {
+	case <-news:
+	case <-timer.C:
+	case <-left.Done():
+	}
+	return true
+}
+
+// worthWaiting is how long to wait for news before trying anew. News may be
+// lost, so it is never long.
+func worthWaiting(obstacle error) time.Duration {
+	wait := retryPause()
+	var locked *LockedError
+	var backoff *BackoffError
+	var pending *pendingError
+	switch {
+	case errors.As(obstacle, &locked) && locked.Remaining > 0:
+		wait = min(wait, locked.Remaining+jitter(50*time.Millisecond))
+	case errors.As(obstacle, &backoff):
+		wait = min(wait, backoff.RetryAfter+jitter(50*time.Millisecond))
+	case errors.As(obstacle, &pending):
+		wait = min(wait, time.Until(pending.until)+jitter(50*time.Millisecond))
+	}
+	return max(wait, time.Millisecond)
+}
+
+// retryPause is a pause of about a second, spread so that replicas do not try
+// in step.
+func retryPause() time.Duration { return 500*time.Millisecond + jitter(time.Second) }
+
+func jitter(most time.Duration) time.Duration { return rand.N(most) }
+
+// inTheWay is why the record is not settled.
+func (c *Coordinator) inTheWay() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.obstacle
+}
+
+func (c *Coordinator) localTime(at time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.clock.passed(at)
+}
+
+// pendingError: another process's mint is under way.
+type pendingError struct{ until time.Time }
+
+func (e *pendingError) Error() string {
+	return "mintonce: another mint of this token is not resolved yet"
+}
+
+// storeAwayError: the store is away, and there is a usable token.
+type storeAwayError struct{ err error }
+
+func (e *storeAwayError) Error() string { return e.err.Error() }
+func (e *storeAwayError) Unwrap() error { return e.err }

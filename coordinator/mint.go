@@ -1,0 +1,357 @@
+package coordinator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// maxTokenSize bounds what a Source may return. The longest tokens known are
+// JWTs of about 4 KiB.
+const maxTokenSize = 32 << 10
+
+// mintUnderLock takes the lock, looks again, and mints if that is still
+// needed. It returns nil when the record has moved on, by this process or
+// another.
+func (c *Coordinator) mintUnderLock() error {
+	lease, err := c.lock()
+	if err != nil {
+		return err
+	}
+	defer c.release(lease)
+	if err := c.look(context.Background(), c.ordered()); err != nil {
+		return err
+	}
+	plan := c.plan()
+	if plan.Action != Mint {
+		return nil
+	}
+	m, err := c.begin(plan, lease)
+	if err != nil || m == nil {
+		return err
+	}
+	return c.send(m)
+}
+
+func (c *Coordinator) lock() (Lease, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.StoreTimeout)
+	defer cancel()
+	lease, err := c.store.Lock(ctx, c.name, c.cfg.Instance, c.cfg.Lease)
+	return lease, c.answered(err)
+}
+
+// release gives the lock up, with a context that outlives every caller's.
+func (c *Coordinator) release(lease Lease) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.StoreTimeout)
+	defer cancel()
+	_ = lease.Release(ctx) // a lock that is not given up lapses
+}
+
+// mint is one attempt under way.
+type mint struct {
+	attempt Attempt
+	prev    Token
+	lost    <-chan struct{} // of the lease; nil without one
+	sent    time.Time
+	end     time.Time // when the answer has to be there
+}
+
+// errLostBeforeSending breaks a mint off that is certainly not sent.
+var errLostBeforeSending = fmt.Errorf("%w before anything was sent", ErrLockLost)
+
+// begin announces the attempt in the record, before anything is sent. It
+// returns nil if a mint is no longer needed.
+func (c *Coordinator) begin(plan Plan, lease Lease) (*mint, error) {
+	started := time.Now()
+	m := &mint{attempt: Attempt{ID: attemptID(), By: c.cfg.Instance, Reason: plan.Reason}, lost: lease.Lost(), end: started.Add(c.cfg.MintTimeout)}
+	rotate := plan.Reason == ReasonRotate
+	_, err := c.update(context.Background(), false, rotate, func(draft Record, now time.Time) (Record, []Event, bool) {
+		again := draft.Plan(now, c.traits, rotate)
+		if again.Action != Mint {
+			return draft, nil, false
+		}
+		m.attempt.Reason = again.Reason
+		m.attempt.Deadline = now.Add(c.cfg.MintTimeout + deadlineSlack).Truncate(time.Millisecond)
+		m.prev = Token{Value: draft.Grant.Value, State: draft.Grant.State, Generation: draft.Grant.Generation}
+		return draft.Begin(m.attempt, now, c.traits), c.ordersFor(m, now), true
+	})
+	if err != nil {
+		c.forget(m.attempt.ID) // it may have been announced
+		return nil, err
+	}
+	c.mu.Lock()
+	began := c.memory.attempt(m.attempt.ID) >= 0
+	c.rotation = nil
+	c.mu.Unlock()
+	if !began {
+		return nil, nil
+	}
+	return m, nil
+}
+
+// ordersFor tells the history who asked for a rotation, even if it then fails.
+func (c *Coordinator) ordersFor(m *mint, now time.Time) []Event {
+	if m.attempt.Reason != ReasonRotate {
+		return nil
+	}
+	e := c.event(EventRotating, now)
+	e.Attempt, e.Reason = m.attempt.ID, ReasonRotate
+	return []Event{e}
+}
+
+// forget notes an own attempt that certainly minted nothing, for the next
+// update to abandon.
+func (c *Coordinator) forget(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	const enough = 8 // older ones are past their deadline
+	c.idle = append(c.idle, id)
+	c.idle = c.idle[max(0, len(c.idle)-enough):]
+}
+
+// send mints and writes down what came of it.
+func (c *Coordinator) send(m *mint) error {
+	token, err := c.ask(m)
+	if err == nil {
+		return c.commit(m, c.grant(m, token))
+	}
+	err = c.fail(m, err)
+	if m.attempt.Reason == ReasonRotate {
+		return &rotationError{err}
+	}
+	return err
+}
+
+// ask calls the Source. Its context ends with the mint's time-out and with the
+// trust in the lease; a process that slept through either sends nothing.
+func (c *Coordinator) ask(m *mint) (Token, error) {
+	ctx, cancel := context.WithDeadline(context.Background(), m.end)
+	defer cancel()
+	ctx, lose := context.WithCancelCause(ctx)
+	defer lose(nil)
+	stopped := make(chan struct{})
+	defer close(stopped)
+	if m.lost != nil {
+		select {
+		case <-m.lost:
+			return Token{}, errLostBeforeSending
+		default:
+		}
+		go func() {
+			select {
+			case <-m.lost:
+				lose(ErrLockLost)
+			case <-stopped:
+			}
+		}()
+	}
+	m.sent = time.Now()
+	if !m.sent.Before(m.end) {
+		return Token{}, errLostBeforeSending
+	}
+	token, err := c.call(ctx, m)
+	if err != nil {
+		if context.Cause(ctx) == ErrLockLost {
+			err = errors.Join(ErrLockLost, err)
+		}
+		return Token{}, err
+	}
+	return token, c.checkToken(m, token)
+}
+
+// call calls the Source, and turns its panic into an error: the attempt must
+// be resolved, and a panic's text may hold anything.
+func (c *Coordinator) call(ctx context.Context, m *mint) (token Token, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			token, err = Token{}, fmt.Errorf("mintonce: the source panicked with a %T", p)
+		}
+	}()
+	if r, ok := c.source.(Rotator); ok && m.attempt.Reason == ReasonRotate {
+		return r.Rotate(ctx, m.prev)
+	}
+	return c.source.Mint(ctx, m.prev)
+}
+
+func (c *Coordinator) checkToken(m *mint, t Token) error {
+	problem := ""
+	switch {
+	case t.Value == "":
+		problem = "has no value"
+	case len(t.Value) > maxTokenSize || len(t.State) > maxTokenSize:
+		problem = fmt.Sprintf("is larger than %d bytes", maxTokenSize)
+	case !t.ExpiresAt.After(m.sent):
+		problem = "has expired already"
+	case t.ExpiresAt.Sub(m.sent) > 10*365*24*time.Hour:
+		problem = "expires in more than ten years"
+	default:
+		return nil
+	}
+	return &SourceError{Class: Transient, Message: "the token that the source returned " + problem}
+}
+
+// grant puts the token on the store's clock: its life counts from the moment
+// at which the request was sent.
+func (c *Coordinator) grant(m *mint, t Token) Grant {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	issued := c.clock.at(m.sent)
+	return Grant{
+		Value: t.Value, State: t.State, MintedBy: c.cfg.Instance, Reason: m.attempt.Reason,
+		IssuedAt: issued, ExpiresAt: issued.Add(t.ExpiresAt.Sub(m.sent)).Truncate(time.Millisecond),
+	}
+}
+
+// commit writes the new token down. If the store does not answer, this process
+// serves it all the same, and the next look saves it.
+func (c *Coordinator) commit(m *mint, g Grant) error {
+	took := time.Since(m.sent)
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.MintTimeout)
+	defer cancel()
+	next, err := c.update(ctx, false, true, func(draft Record, now time.Time) (Record, []Event, bool) {
+		next, kind := draft.Commit(m.attempt.ID, g, c.traits)
+		e := c.event(kind, now)
+		e.Generation, e.Attempt, e.Reason, e.Took = next.Grant.Generation, m.attempt.ID, m.attempt.Reason, took
+		if kind == EventConfirmed && m.attempt.Reason == ReasonDoubt {
+			e.Detail = "the provider vouches for the token that was in doubt"
+		}
+		return next, []Event{e}, true
+	})
+	if err == nil {
+		return nil
+	}
+	c.adopt(c.committed(next, m, g))
+	return c.save(ctx, m, err)
+}
+
+// committed is next if the commit got as far as a swap whose fate is unknown,
+// and otherwise the commit on what this process remembers.
+func (c *Coordinator) committed(next Record, m *mint, g Grant) Record {
+	if next.Exists() && next.attempt(m.attempt.ID) < 0 && next.Grant.Value == g.Value {
+		return next
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	draft := c.memory.Child(NewStamp(c.memory, c.clock.at(time.Now())))
+	record, _ := draft.Commit(m.attempt.ID, g, c.traits)
+	return record
+}
+
+// save writes back what the store has not acknowledged, for as long as a
+// commit may take.
+func (c *Coordinator) save(ctx context.Context, m *mint, err error) error {
+	c.copyRecord()
+	for {
+		select {
+		case <-ctx.Done():
+			e := c.eventNow(EventUnsaved)
+			e.Attempt, e.Detail = m.attempt.ID, err.Error()
+			c.emit(e)
+			return fmt.Errorf("%w: %w", ErrUnsaved, err)
+		case <-time.After(c.cfg.StoreTimeout/4 + jitter(c.cfg.StoreTimeout/4)):
+		}
+		if err = c.look(ctx, true); err == nil {
+			return nil
+		}
+	}
+}
+
+// fail notes a failed mint with its back-off. Only what certainly minted
+// nothing is abandoned; any other attempt stays, and becomes doubt when its
+// deadline has passed.
+func (c *Coordinator) fail(m *mint, err error) error {
+	var source *SourceError
+	if !errors.As(err, &source) {
+		source = &SourceError{Class: Transient, Message: "no answer from the provider", Err: err}
+	}
+	refused := source.Refused || errors.Is(err, errLostBeforeSending)
+	if refused {
+		c.forget(m.attempt.ID)
+	}
+	if errors.Is(err, ErrLockLost) {
+		c.emit(c.eventNow(EventLockLost))
+	}
+	took := time.Since(m.sent)
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.StoreTimeout)
+	defer cancel()
+	_, _ = c.update(ctx, false, true, func(draft Record, now time.Time) (Record, []Event, bool) {
+		e := c.event(EventUnanswered, now)
+		e.Generation, e.Attempt, e.Reason, e.Took = draft.Grant.Generation, m.attempt.ID, m.attempt.Reason, took
+		e.Class, e.Code, e.Detail = source.Class, source.Code, clip(source.Error())
+		if refused {
+			e.Kind = EventFailed
+			draft = draft.Abandon(m.attempt.ID)
+		}
+		if errors.Is(err, errLostBeforeSending) {
+			return draft, []Event{e}, true // that says nothing of the provider
+		}
+		return draft.Fail(c.failure(draft, now, source)), []Event{e}, true
+	}) // if it could not be written, the attempt becomes doubt by itself
+	return err
+}
+
+// failure is what the record keeps of a failed mint.
+func (c *Coordinator) failure(r Record, now time.Time, e *SourceError) Failure {
+	wait := backoff(r.Failure.Count, c.cfg.BackoffMin, c.cfg.BackoffMax)
+	return Failure{
+		At: now, By: c.cfg.Instance, Class: e.Class, Code: e.Code, Message: clip(e.Error()), Credential: c.traits.Credential,
+		RetryAfter: now.Add(max(wait, e.After)).Truncate(time.Millisecond),
+	}
+}
+
+// backoff doubles from low to high with the failures so far, and takes off up
+// to a quarter so that fleets of different credentials do not move in step.
+func backoff(failures int, low, high time.Duration) time.Duration {
+	wait := high
+	if failures < 30 {
+		wait = min(low<<failures, high)
+	}
+	return wait - jitter(wait/4+1)
+}
+
+// clip bounds a text of a source.
+func clip(text string) string {
+	const most = 500
+	if len(text) > most {
+		return text[:most] + "..."
+	}
+	return text
+}
+
+func attemptID() string {
+	var id [8]byte
+	rand.Read(id[:]) // never fails: crypto/rand ends the process instead
+	return hex.EncodeToString(id[:])
+}
+
+// mintUnlocked mints while the store is away, for a source where two mints do
+// no harm. The record that results is written when the store is back.
+func (c *Coordinator) mintUnlocked(plan Plan) error {
+	m := &mint{attempt: Attempt{ID: attemptID(), By: c.cfg.Instance, Reason: plan.Reason}, end: time.Now().Add(c.cfg.MintTimeout)}
+	c.mu.Lock()
+	now := c.clock.at(time.Now())
+	m.prev = Token{Value: c.memory.Grant.Value, State: c.memory.Grant.State, Generation: c.memory.Grant.Generation}
+	m.attempt.Deadline = now.Add(c.cfg.MintTimeout + deadlineSlack)
+	draft := c.memory.Child(NewStamp(c.memory, now)).Begin(m.attempt, now, c.traits)
+	c.mu.Unlock()
+
+	token, err := c.ask(m)
+	if err != nil {
+		var source *SourceError
+		if !errors.As(err, &source) {
+			source = &SourceError{Class: Transient, Message: "no answer from the provider"}
+		}
+		c.adopt(draft.Abandon(m.attempt.ID).Fail(c.failure(draft, now, source)))
+		return err
+	}
+	record, kind := draft.Commit(m.attempt.ID, c.grant(m, token), c.traits)
+	c.adopt(record)
+	c.copyRecord()
+	e := c.eventNow(kind)
+	e.Reason, e.Attempt, e.Detail = plan.Reason, m.attempt.ID, "minted without a lock while the store was away"
+	c.emit(e)
+	return nil
+}

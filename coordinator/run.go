@@ -1,0 +1,74 @@
+package coordinator
+
+import (
+	"context"
+	"time"
+)
+
+// Run keeps the token fresh ahead of time until ctx ends: it follows the
+// store's hints, refreshes when due, resolves doubt, and writes back what the
+// store has lost. It returns nil, after a mint under way was committed and the
+// lock released.
+//
+// Run is optional, and may be active once per Coordinator or several times.
+func (c *Coordinator) Run(ctx context.Context) error {
+	c.setRunning(+1)
+	defer c.setRunning(-1)
+	c.watch()
+	defer c.unwatch()
+	for ctx.Err() == nil {
+		news := c.hint()
+		f := c.fly()
+		if f != nil {
+			select {
+			case <-f.done:
+			case <-ctx.Done():
+			}
+		}
+		c.sleep(ctx, news)
+	}
+	// A mint ends by its own time-outs.
+	return c.Drain(context.WithoutCancel(ctx))
+}
+
+func (c *Coordinator) setRunning(by int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running += by
+	c.publish()
+}
+
+// sleep waits until there is something to do.
+func (c *Coordinator) sleep(ctx context.Context, news <-chan struct{}) {
+	c.mu.Lock()
+	wait := time.Until(c.nextLook(time.Now()))
+	c.mu.Unlock()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-news:
+		c.mu.Lock()
+		c.quiet = time.Time{} // something has changed: worth another look
+		c.mu.Unlock()
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// Drain waits until no work is under way: after it, a process may end without
+// leaving a mint unresolved. It starts nothing and stops nothing.
+func (c *Coordinator) Drain(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		f := c.flight
+		c.mu.Unlock()
+		if f == nil {
+			return nil
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package coordinator
+
+import (
+	"context"
+	"time"
+)
+
+// Status is what is known of a credential, for people and for monitoring. It
+// holds no token. All times are on the store's clock.
+type Status struct {
+	Name        string    `json:"name"`
+	State       string    `json:"state"` // live, doubted, minting, missing, expired, failing
+	Now         time.Time `json:"now"`   // the store's clock
+	Generation  int64     `json:"generation"`
+	Fingerprint string    `json:"fingerprint,omitempty"` // of the token, as in logs
+	Credential  string    `json:"credential,omitempty"`
+	Revision    int64     `json:"revision"`
+	IssuedAt    time.Time `json:"issued_at,omitzero"`
+	ExpiresAt   time.Time `json:"expires_at,omitzero"`
+	ExpiresIn   int64     `json:"expires_in"` // seconds left, rounded down; 0 once expired
+	RefreshAt   time.Time `json:"refresh_at,omitzero"`
+	MintedBy    string    `json:"minted_by,omitempty"`
+	Reason      string    `json:"reason,omitempty"` // of the last mint
+	Next        string    `json:"next"`             // what happens next, in words
+
+	Doubt        string         `json:"doubt,omitempty"` // why the token is in doubt
+	DoubtSince   time.Time      `json:"doubt_since,omitzero"`
+	EarlyReports int            `json:"early_reports,omitempty"`
+	Attempts     []Attempt      `json:"attempts,omitempty"` // mints under way or unanswered
+	Failure      *FailureStatus `json:"failure,omitempty"`
+	Budget       BudgetStatus   `json:"budget"`
+	LockHolder   string         `json:"lock_holder,omitempty"`
+	History      []Event        `json:"history,omitempty"` // the newest first
+}
+
+// FailureStatus is the last failed mint since the last one that succeeded.
+type FailureStatus struct {
+	At         time.Time `json:"at"`
+	By         string    `json:"by"`
+	Class      Class     `json:"class"`
+	Code       int       `json:"code,omitempty"`
+	Message    string    `json:"message"`
+	Count      int       `json:"count"` // in a row
+	RetryAfter time.Time `json:"retry_after,omitzero"`
+}
+
+// BudgetStatus counts the mints of the provider's day. A limit of 0 is none.
+type BudgetStatus struct {
+	Day           string `json:"day,omitempty"`
+	Mints         int    `json:"mints"`
+	MintLimit     int    `json:"mint_limit,omitempty"`
+	Rotations     int    `json:"rotations"`
+	RotationLimit int    `json:"rotation_limit,omitempty"`
+}
+
+// historyInStatus is how many events a Status carries.
+const historyInStatus = 20
+
+// Status reads the record, the lock and the history. It changes nothing, and
+// works for a record of another credential too.
+func (c *Coordinator) Status(ctx context.Context) (Status, error) {
+	return ReadStatus(ctx, c.store, c.name, c.traits)
+}
+
+// ReadStatus is Status for those who have no Coordinator. With zero traits, it
+// knows no limits.
+func ReadStatus(ctx context.Context, store Store, name string, t Traits) (Status, error) {
+	r, now, err := store.Load(ctx, name)
+	if err != nil {
+		return Status{}, err
+	}
+	s := r.status(name, now, t)
+	if inspector, ok := store.(LockInspector); ok {
+		holder, err := inspector.Holder(ctx, name)
+		if err != nil {
+			return Status{}, err
+		}
+		if holder != nil {
+			s.LockHolder = holder.Holder
+		}
+	}
+	if historian, ok := store.(Historian); ok {
+		if s.History, err = historian.History(ctx, name, historyInStatus); err != nil {
+			return Status{}, err
+		}
+	}
+	return s, nil
+}
+
+func (r Record) status(name string, now time.Time, t Traits) Status {
+	budget := r.Budget.on(now, t)
+	s := Status{
+		Name: name, State: r.state(now), Now: now, Generation: r.Grant.Generation, Fingerprint: Fingerprint(r.Grant.Value),
+		Credential: r.Credential, Revision: r.Revision(), IssuedAt: r.Grant.IssuedAt, ExpiresAt: r.Grant.ExpiresAt,
+		RefreshAt: r.RefreshAt, MintedBy: r.Grant.MintedBy, Reason: r.Grant.Reason, Next: r.next(now, t),
+		EarlyReports: r.EarlyReports, Attempts: r.Attempts,
+		Budget: BudgetStatus{
+			Day: budget.Day, Mints: budget.Mints, MintLimit: t.DailyMints, Rotations: budget.Rotations, RotationLimit: t.DailyRotations,
+		},
+	}
+	if r.Usable(now) {
+		s.ExpiresIn = int64(r.Grant.ExpiresAt.Sub(now) / time.Second)
+	}
+	if r.DoubtAt != 0 {
+		s.Doubt, s.DoubtSince = r.DoubtReason, time.UnixMilli(r.DoubtAt).UTC()
+	}
+	if f := r.Failure; f.Count > 0 {
+		s.Failure = &FailureStatus{At: f.At, By: f.By, Class: f.Class, Code: f.Code, Message: f.Message, Count: f.Count, RetryAfter: f.RetryAfter}
+	}
+	return s
+}
+
+// next says what happens next, in words.
+func (r Record) next(now time.Time, t Traits) string {
+	plan := r.Plan(now, t, false)
+	in := plan.At.Sub(now).Round(time.Second)
+	switch plan.Action {
+	case Rest:
+		return "refresh in " + r.RefreshAt.Sub(now).Round(time.Second).String()
+	case Await:
+		return "mint (" + plan.Reason + ") when another attempt is resolved, in " + in.String() + " at the latest"
+	case Blocked:
+		return "mint (" + plan.Reason + ") in " + in.String() + ": " + plan.Err.Error()
+	default:
+		return "mint (" + plan.Reason + ") by the first process that looks"
+	}
+}

@@ -1,0 +1,208 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// change applies transitions to a draft, a child of what the store holds. It
+// returns ok false to leave the record as it is.
+type change func(draft Record, now time.Time) (next Record, events []Event, ok bool)
+
+// maxSwaps bounds how often an update starts anew because others were faster.
+const maxSwaps = 50
+
+// look brings memory up to date: it loads the record, puts back what the store
+// has lost, and gives up attempts that are overdue.
+func (c *Coordinator) look(ctx context.Context, adoptCredential bool) error {
+	_, err := c.update(ctx, true, adoptCredential, nil)
+	return err
+}
+
+// update is the one way by which a record changes. It reconciles what the
+// store holds with what this process remembers, then applies the change, then
+// swaps, until nobody else was faster. With fresh false, it first tries on
+// what it remembers and saves a load.
+//
+// It returns the record that it tried to write last: when the error says that
+// the store did not answer, that record may or may not have been stored.
+func (c *Coordinator) update(ctx context.Context, fresh, adoptCredential bool, apply change) (Record, error) {
+	var next Record
+	for try := range maxSwaps {
+		base, err := c.base(ctx, fresh || try > 0, adoptCredential)
+		if err != nil {
+			return next, err
+		}
+		draft, events := c.tidy(base)
+		changed := base.relation != Level || len(events) > 0
+		next = draft
+		if apply != nil {
+			if applied, more, ok := apply(draft, base.now); ok {
+				next, events, changed = applied, append(events, more...), true
+			}
+		}
+		if !changed {
+			c.keep(base.record, base.clock)
+			return base.record, nil
+		}
+		err = c.swap(ctx, base.old, next, events)
+		if !errors.Is(err, ErrConflict) {
+			return next, err
+		}
+		pause(ctx, try)
+	}
+	return next, fmt.Errorf("%w: %d swaps in a row were overtaken by others", ErrStoreUnavailable, maxSwaps)
+}
+
+// base is what an update builds on.
+type base struct {
+	record   Record // reconciled
+	relation Relation
+	old      Stamp     // what the store holds
+	at       Stamp     // of the next write
+	now      time.Time // on the store's clock
+	clock    storeClock
+}
+
+func (c *Coordinator) base(ctx context.Context, fresh, adoptCredential bool) (base, error) {
+	c.mu.Lock()
+	memory, clock := c.memory, c.clock
+	if !fresh && !c.ahead && memory.Exists() {
+		c.mu.Unlock()
+		now := clock.at(time.Now())
+		return base{record: memory, old: memory.Stamp(), at: NewStamp(memory, now), now: now, clock: clock}, nil
+	}
+	c.mu.Unlock()
+
+	record, clock, err := c.load(ctx)
+	if err != nil {
+		return base{}, err
+	}
+	if ours := c.traits.Credential; !adoptCredential && ours != "" && record.Credential != "" && record.Credential != ours {
+		c.emit(c.event(EventMismatch, clock.now))
+		return base{}, &MismatchError{Name: c.name, Record: record.Credential, Ours: ours}
+	}
+	c.mu.Lock()
+	memory = c.memory // may have grown during the load
+	if c.clock.guessed {
+		// What was minted before the store was ever heard carries this
+		// process's own idea of the time. It is minted again; only an
+		// idempotent source gets here, and returns the same token.
+		memory = Record{}
+	}
+	c.mu.Unlock()
+
+	b := base{old: record.Stamp(), at: NewStamp(record, clock.now), now: clock.now, clock: clock}
+	if memory.Revision() > record.Revision() {
+		b.at = NewStamp(memory, clock.now)
+	}
+	b.record, b.relation = Reconcile(memory, record, b.at)
+	return b, nil
+}
+
+// tidy returns the draft of the next write with what is always done: events
+// for what reconciling did, attempts given up that are overdue, own attempts
+// abandoned that came to nothing.
+func (c *Coordinator) tidy(b base) (Record, []Event) {
+	draft := b.record.Child(b.at)
+	var events []Event
+	add := func(kind EventKind, attempt, detail string) {
+		e := c.event(kind, b.now)
+		e.Generation, e.Attempt, e.Detail = draft.Grant.Generation, attempt, detail
+		events = append(events, e)
+	}
+	switch b.relation {
+	case Behind:
+		add(EventRestored, "", "the store had lost this record, or its newest writes")
+	case Forked:
+		add(EventForked, "", draft.DoubtReason)
+	}
+	c.mu.Lock()
+	idle := slices.Clone(c.idle)
+	c.mu.Unlock()
+	for _, id := range idle {
+		if draft.attempt(id) >= 0 {
+			draft = draft.Abandon(id)
+			add(EventFailed, id, "abandoned: it minted nothing")
+		}
+	}
+	draft, overdue := draft.Expire(b.now)
+	for _, a := range overdue {
+		add(EventExpired, a.ID, "a mint by "+a.By+" ended without an answer")
+	}
+	return draft, events
+}
+
+func (c *Coordinator) load(ctx context.Context) (Record, storeClock, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.StoreTimeout)
+	defer cancel()
+	sent := time.Now()
+	record, now, err := c.store.Load(ctx, c.name)
+	if err = c.answered(err); err != nil {
+		return Record{}, storeClock{}, err
+	}
+	return record, storeClock{now: now, sent: sent, received: time.Now()}, nil
+}
+
+func (c *Coordinator) swap(ctx context.Context, old Stamp, next Record, events []Event) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.StoreTimeout)
+	defer cancel()
+	sent := time.Now()
+	now, err := c.store.Swap(ctx, c.name, old, next, events...)
+	if err = c.answered(err); err != nil {
+		return err
+	}
+	c.keep(next, storeClock{now: now, sent: sent, received: time.Now()})
+	c.emit(events...)
+	return nil
+}
+
+// keep remembers a record that the store holds, and copies it to the fallback.
+func (c *Coordinator) keep(r Record, clock storeClock) {
+	c.mu.Lock()
+	// A slower look must not take back what a faster write has learned.
+	if Relate(c.memory, r) == Level || c.clock.guessed {
+		c.remember(r, clock)
+	}
+	c.mu.Unlock()
+	c.copyRecord()
+}
+
+// answered sorts an error of the store, and notices when it goes and comes.
+func (c *Coordinator) answered(err error) error {
+	for _, verdict := range []error{ErrConflict, ErrNewerRecord, ErrBadRecord, ErrLocked} {
+		if errors.Is(err, verdict) {
+			return err
+		}
+	}
+	c.mu.Lock()
+	was := c.away
+	c.away = err != nil
+	c.mu.Unlock()
+	switch {
+	case err == nil && was:
+		c.emit(c.eventNow(EventStoreBack))
+	case err != nil && !was:
+		e := c.eventNow(EventStoreAway)
+		e.Detail = err.Error()
+		c.emit(e)
+	}
+	if err != nil && !errors.Is(err, ErrStoreUnavailable) {
+		err = fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
+	}
+	return err
+}
+
+// pause spreads processes that keep overtaking each other.
+func pause(ctx context.Context, try int) {
+	timer := time.NewTimer(rand.N(time.Millisecond * time.Duration(1+min(try, 20))))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
