@@ -72,3 +72,17 @@ func (c *Coordinator) Drain(ctx context.Context) error {
 		}
 	}
 }
+
+// Refresh does once what Run does all the time: it looks at the record and, if
+// a mint is needed now, mints or waits for the process that does. It returns
+// the token that is to be used then; compare generations to see whether it is
+// a new one. If the refresh failed, the error says why, and the token is still
+// returned while it is usable.
+func (c *Coordinator) Refresh(ctx context.Context) (Token, error) {
+	err := c.settle(ctx, nil, func() bool { return false })
+	token, ok := c.usable()
+	if !ok && err == nil {
+		err = ErrNoToken
+	}
+	return token, err
+}
