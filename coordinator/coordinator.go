@@ -196,7 +196,7 @@ func (c *Coordinator) publication() <-chan struct{} {
 func (c *Coordinator) hopeless() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.flight == nil && c.obstacle != nil && time.Now().Before(c.quiet) && permanent(c.obstacle) {
+	if c.flight == nil && c.obstacle != nil && time.Now().Before(c.quiet) && lasting(c.obstacle) {
 		return c.obstacle
 	}
 	return nil

@@ -99,7 +99,8 @@ func (c *Coordinator) run(f *flight) {
 	for {
 		err := c.work(f)
 		c.mu.Lock()
-		if f.again {
+		var rotation *rotationError
+		if f.again && !errors.As(err, &rotation) {
 			f.again = false
 			c.mu.Unlock()
 			continue
@@ -133,7 +134,7 @@ func (c *Coordinator) work(f *flight) error {
 	for {
 		news := c.hint()
 		err := c.step()
-		if err == nil || permanent(err) {
+		if err == nil || final(err) {
 			return err
 		}
 		c.mu.Lock()
@@ -206,19 +207,23 @@ func (c *Coordinator) withoutStore(err error) error {
 	return err
 }
 
-// permanent reports whether waiting is no use.
-func permanent(err error) bool {
-	var backoff *BackoffError
-	var source *SourceError
+// final reports whether a flight should end with err rather than wait: the
+// obstacle lasts, or it concerns only an order that is not repeated.
+func final(err error) bool {
 	var away *storeAwayError
 	var rotation *rotationError
+	return errors.As(err, &away) || errors.As(err, &rotation) || lasting(err)
+}
+
+// lasting reports whether time alone does not remove the obstacle.
+func lasting(err error) bool {
+	var backoff *BackoffError
+	var source *SourceError
 	switch {
 	case errors.As(err, &backoff):
 		return !backoff.Failure.Class.Temporary()
 	case errors.As(err, &source):
 		return !source.Class.Temporary()
-	case errors.As(err, &away), errors.As(err, &rotation):
-		return true
 	}
 	for _, sentinel := range []error{ErrCredentialMismatch, ErrNewerRecord, ErrBadRecord, ErrBudget} {
 		if errors.Is(err, sentinel) {

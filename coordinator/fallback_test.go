@@ -1,0 +1,133 @@
+package coordinator_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/coordinator/storetest"
+)
+
+func withFallback(store coordinator.Store) func(*coordinator.Config) {
+	return func(c *coordinator.Config) { c.Fallback = store }
+}
+
+func TestFallbackSurvivesARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.memory.Skew(time.Hour) // the copy must not be judged by this machine's clock
+		disk := storetest.NewMemory()
+		before, _ := f.member("before", withFallback(disk))
+		tok := token(t, before)
+		f.drain(before)
+		end := time.Now().Add(f.provider.life - f.provider.latency)
+
+		after, faults := f.member("after", withFallback(disk))
+		away(faults)
+		if got := token(t, after); got.Value != tok.Value || got.Generation != tok.Generation {
+			t.Errorf("after the restart: %v, want %v", got, tok)
+		}
+		time.Sleep(time.Until(end) - time.Second)
+		if got := token(t, after); got.Value != tok.Value {
+			t.Errorf("a second before its end: %v", got)
+		}
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if got, err := after.Token(ctx); !errors.Is(err, coordinator.ErrStoreUnavailable) {
+			t.Errorf("at its end: %v, %v", got, err)
+		}
+		f.wantMints(1)
+		f.drain(after)
+	})
+}
+
+func TestFallbackRestoresAFlushedStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		disk := storetest.NewMemory()
+		before, _ := f.member("before", withFallback(disk))
+		tok := token(t, before)
+		f.drain(before)
+		f.memory.Flush()
+		after, _ := f.member("after", withFallback(disk))
+		if got := token(t, after); got.Value != tok.Value {
+			t.Errorf("after the restart: %v, want %v", got, tok)
+		}
+		f.drain(after)
+		f.wantMints(1)
+		f.converged()
+	})
+}
+
+func TestStaleFallbackIsIgnored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		disk := storetest.NewMemory()
+		old, _ := f.member("old", withFallback(disk))
+		token(t, old)
+		f.drain(old)
+		time.Sleep(24 * time.Hour)
+		f.memory.Flush()
+		other, _ := f.member("other")
+		want := token(t, other)
+		restarted, _ := f.member("restarted", withFallback(disk))
+		if got := token(t, restarted); got.Value != want.Value {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		f.drain(other, restarted)
+		f.wantMints(2)
+		f.converged()
+	})
+}
+
+func TestBrokenFallbackHarmsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		disk, faults := storetest.NewFaulty(storetest.NewMemory())
+		away(faults)
+		c, _ := f.member("a", withFallback(disk))
+		token(t, c)
+		f.drain(c)
+		f.converged()
+		if f.events.count(coordinator.EventCopyFailed) == 0 {
+			t.Error("nobody was told")
+		}
+	})
+}
+
+// A rotated refresh token that is lost cannot be had again, so the access
+// token is not handed out before it is on a disk.
+func TestRotatingTokenIsDurableBeforeUse(t *testing.T) {
+	for name, fallback := range map[string]coordinator.Store{"without a fallback": nil, "with a fallback": storetest.NewMemory()} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t)
+				f.provider.traits.Kind = coordinator.Rotating
+				c, faults := f.member("a", withFallback(fallback))
+				go c.Token(context.Background())
+				<-f.provider.arrived
+				away(faults)
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				_, err := c.Token(ctx)
+				if fallback == nil && err == nil {
+					t.Error("a token was served that nothing durable holds")
+				}
+				if fallback != nil && err != nil {
+					t.Errorf("the token is on the disk, but: %v", err)
+				}
+				faults.Heal()
+				defer f.runs(c)()
+				time.Sleep(5 * time.Second)
+				if got := token(t, c); got.Generation != 1 || f.record().Grant.State == "" {
+					t.Errorf("got %v, record has the refresh token: %v", got, f.record().Grant.State != "")
+				}
+				f.wantMints(1)
+			})
+		})
+	}
+}
