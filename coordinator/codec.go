@@ -18,7 +18,8 @@ const Format = 1
 // Limits of what a record may hold, so that a damaged one cannot hurt.
 const (
 	maxFieldSize = 64 << 10
-	maxFields    = 64
+	maxUnknown   = 64
+	maxNumber    = 1 << 52 // exact as a float too, and far from overflowing
 	maxAttempts  = 64
 )
 
@@ -82,9 +83,6 @@ func ParseRecord(stored map[string]string) (Record, error) {
 	if format := p.int("format"); format > Format {
 		return Record{}, fmt.Errorf("%w (format %d, this version reads up to %d)", ErrNewerRecord, format, Format)
 	}
-	if len(stored) > maxFields {
-		return Record{}, fmt.Errorf("%w: more than %d fields", ErrBadRecord, maxFields)
-	}
 	var r Record
 	revision, id := p.int("revision"), p.hex("write_id")
 	r.Lineage = p.lineage("lineage")
@@ -100,12 +98,20 @@ func ParseRecord(stored map[string]string) (Record, error) {
 	r.Previous = Previous{Fingerprint: p.text("previous_fingerprint"), Generation: p.int("previous_generation"), Until: p.time("previous_until")}
 	r.Failure = Failure{
 		At: p.time("failed_at"), By: p.text("failed_by"), Class: Class(p.text("failure_class")), Code: int(p.int("failure_code")),
-		Message: p.text("failure"), Credential: p.text("failure_credential"), Count: int(p.int("failures")), RetryAfter: p.time("retry_after"),
+		Message: p.text("failure"), Credential: p.text("failure_credential"), Count: p.count("failures"), RetryAfter: p.time("retry_after"),
 	}
-	r.Budget = Budget{Day: p.text("budget_day"), Mints: int(p.int("mints_today")), Rotations: int(p.int("rotations_today")), RotatedAt: p.time("rotated_at")}
-	r.EarlyReports = int(p.int("early_reports"))
+	r.Budget = Budget{Day: p.text("budget_day"), Mints: p.count("mints_today"), Rotations: p.count("rotations_today"), RotatedAt: p.time("rotated_at")}
+	r.EarlyReports = p.count("early_reports")
 	if p.err == nil && (!r.Exists() || r.Stamp() != Stamp{Revision: revision, ID: id}) {
 		p.fail("lineage", "does not end with revision and write_id")
+	}
+	for name, moment := range map[string]int64{"committed_at": r.CommittedAt, "doubt_at": r.DoubtAt} {
+		if moment > revision {
+			p.fail(name, "is after the revision")
+		}
+	}
+	if len(p.left) > maxUnknown {
+		p.fail("(unknown)", fmt.Sprintf("occurs more than %d times", maxUnknown))
 	}
 	if p.err == nil && r.Grant.Value != "" && r.Grant.ExpiresAt.IsZero() {
 		p.fail("expires_at", "is missing")
@@ -201,11 +207,15 @@ func (p *parser) int(name string) int64 {
 		return 0
 	}
 	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil || n < 0 && name != "failure_code" {
+	if err != nil || n < 0 && name != "failure_code" || n < -maxNumber || n > maxNumber {
 		p.fail(name, "is not a whole number in range")
+		return 0
 	}
 	return n
 }
+
+// count is an int that still can be counted up.
+func (p *parser) count(name string) int { return int(min(p.int(name), maxNumber-1)) }
 
 func (p *parser) hex(name string) uint64 {
 	n, err := strconv.ParseUint(p.text(name), 16, 64)

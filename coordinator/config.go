@@ -27,7 +27,8 @@ type Config struct {
 	Lease time.Duration
 
 	// StoreTimeout bounds one call of the Store. It must be below Lease, so
-	// that a hung store is noticed while the lease is still held. Default 1 s.
+	// that a hung store is noticed while the lease is still held. Default 1 s,
+	// or half of Lease if that is shorter.
 	StoreTimeout time.Duration
 
 	// MinimumAge is how old a token must be before a report that the provider
@@ -74,10 +75,10 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.MintTimeout = orDefault(c.MintTimeout, 8*time.Second)
 	c.Lease = orDefault(c.Lease, 3*time.Second)
-	c.StoreTimeout = orDefault(c.StoreTimeout, time.Second)
+	c.StoreTimeout = orDefault(c.StoreTimeout, min(time.Second, c.Lease/2))
 	c.MinimumAge = max(0, orDefault(c.MinimumAge, 30*time.Second))
 	c.BackoffMin = orDefault(c.BackoffMin, time.Second)
-	c.BackoffMax = orDefault(c.BackoffMax, 60*time.Second)
+	c.BackoffMax = orDefault(c.BackoffMax, max(60*time.Second, c.BackoffMin))
 	c.MaxWait = orDefault(c.MaxWait, 30*time.Second)
 	c.Recheck = orDefault(c.Recheck, 30*time.Second)
 	return c, c.check()

@@ -145,8 +145,7 @@ func (c *Coordinator) publish() {
 	}
 	g, now := c.memory.Grant, time.Now()
 	if g.Value == "" {
-		c.current.Store(nil)
-		return
+		return // what is served ends by itself
 	}
 	s := &served{value: g.Value, until: g.ExpiresAt, end: c.clock.until(g.ExpiresAt).Sub(c.epoch)}
 	// Should the store's clock jump back, the same token must not live longer.

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -60,9 +61,9 @@ func (c *Coordinator) settle(ctx context.Context, order *rotation, enough func()
 			return f.err
 		case <-published:
 		case <-ctx.Done():
-			return errors.Join(ctx.Err(), c.inTheWay())
+			return c.inTheWay(ctx.Err())
 		case <-timeout.C:
-			return errors.Join(context.DeadlineExceeded, c.inTheWay())
+			return c.inTheWay(context.DeadlineExceeded)
 		}
 	}
 }
@@ -181,16 +182,32 @@ func (c *Coordinator) plan() Plan {
 
 func (c *Coordinator) blocked(plan Plan) error {
 	if errors.Is(plan.Err, ErrBudget) {
-		e := c.eventNow(EventBudget)
-		e.Reason, e.Detail = plan.Reason, plan.Err.Error()
-		c.emit(e)
+		c.tellOnce(EventBudget, ErrBudget, plan.Err)
 	}
 	return plan.Err
+}
+
+// tellOnce emits an event about an obstacle, unless the last flight met the
+// same.
+func (c *Coordinator) tellOnce(kind EventKind, sentinel, obstacle error) {
+	c.mu.Lock()
+	known := errors.Is(c.obstacle, sentinel)
+	c.mu.Unlock()
+	if !known {
+		e := c.eventNow(kind)
+		e.Detail = obstacle.Error()
+		c.emit(e)
+	}
 }
 
 // withoutStore is what can be done while the store does not answer: serve what
 // is usable, and mint without a lock where that can do no harm.
 func (c *Coordinator) withoutStore(err error) error {
+	for _, unusable := range []error{ErrNewerRecord, ErrBadRecord} {
+		if errors.Is(err, unusable) {
+			c.tellOnce(EventUnreadable, unusable, err)
+		}
+	}
 	if !errors.Is(err, ErrStoreUnavailable) {
 		return err
 	}
@@ -280,11 +297,14 @@ func retryPause() time.Duration { return 500*time.Millisecond + jitter(time.Seco
 
 func jitter(most time.Duration) time.Duration { return rand.N(most) }
 
-// inTheWay is why the record is not settled.
-func (c *Coordinator) inTheWay() error {
+// inTheWay says why the record was not settled when waiting ended.
+func (c *Coordinator) inTheWay(end error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.obstacle
+	if c.obstacle == nil {
+		return end
+	}
+	return fmt.Errorf("%w while waiting: %w", end, c.obstacle)
 }
 
 func (c *Coordinator) localTime(at time.Time) time.Time {

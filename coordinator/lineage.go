@@ -27,7 +27,7 @@ func Relate(memory, record Record) Relation {
 	switch {
 	case !memory.Exists() || descends(record, memory):
 		return Level
-	case !record.Exists() || descends(memory, record):
+	case !record.Exists() || slices.Contains(memory.Lineage, record.Stamp()):
 		return Behind
 	default:
 		return Forked
@@ -35,7 +35,9 @@ func Relate(memory, record Record) Relation {
 }
 
 // descends reports whether old is an ancestor of r, or r itself. Where r's
-// lineage was cut, anything older than its reach counts as an ancestor.
+// lineage was cut, anything older than its reach counts as an ancestor: a
+// process that slept must not doubt what it finds. The other way round that
+// would be unsafe, for a new history may begin in the past.
 func descends(r, old Record) bool {
 	stamp := old.Stamp()
 	if slices.Contains(r.Lineage, stamp) {
@@ -63,11 +65,7 @@ func Reconcile(memory, record Record, at Stamp) (Record, Relation) {
 	joined := kept.clone()
 	joined.Lineage = join(memory.Lineage, record.Lineage)
 	joined.Attempts = record.clone().Attempts
-	// Both sides may have counted; the budget must not grow by a fork.
-	if memory.Budget.Day == record.Budget.Day {
-		joined.Budget.Mints = max(memory.Budget.Mints, record.Budget.Mints)
-		joined.Budget.Rotations = max(memory.Budget.Rotations, record.Budget.Rotations)
-	}
+	joined.Budget = memory.Budget.join(record.Budget)
 	return joined.Child(at).Doubt("two histories of the record were joined"), relation
 }
 
@@ -90,6 +88,20 @@ func (r Record) clone() Record {
 	r.Lineage = slices.Clone(r.Lineage)
 	r.Attempts = slices.Clone(r.Attempts)
 	return r
+}
+
+// join keeps the higher counts of the later day: a fork must not free budget.
+func (b Budget) join(other Budget) Budget {
+	if other.Day > b.Day {
+		b, other = other, b
+	}
+	if other.Day == b.Day {
+		b.Mints, b.Rotations = max(b.Mints, other.Mints), max(b.Rotations, other.Rotations)
+	}
+	if other.RotatedAt.After(b.RotatedAt) {
+		b.RotatedAt = other.RotatedAt
+	}
+	return b
 }
 
 // join merges two lineages in the order of their revisions and keeps the last.

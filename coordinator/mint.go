@@ -40,7 +40,7 @@ func (c *Coordinator) lock() (Lease, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.StoreTimeout)
 	defer cancel()
 	lease, err := c.store.Lock(ctx, c.name, c.cfg.Instance, c.cfg.Lease)
-	return lease, c.answered(err)
+	return lease, c.answered(context.Background(), err)
 }
 
 // release gives the lock up, with a context that outlives every caller's.
@@ -155,7 +155,7 @@ func (c *Coordinator) ask(m *mint) (Token, error) {
 	token, err := c.call(ctx, m)
 	if err != nil {
 		if context.Cause(ctx) == ErrLockLost {
-			err = errors.Join(ErrLockLost, err)
+			err = fmt.Errorf("%w: %w", ErrLockLost, err)
 		}
 		return Token{}, err
 	}

@@ -54,7 +54,9 @@ func TestPlanWithAnAttemptUnresolved(t *testing.T) {
 	began := day.Add(time.Hour)
 	over := began.Add(10*time.Second + coordinator.Slack)
 	rotating := coordinator.Traits{Kind: coordinator.Rotating, Overlap: 5 * time.Second}
-	two := func(r coordinator.Record) coordinator.Record { return announce(r, "b", began.Add(time.Second), rotating) }
+	two := func(r coordinator.Record) coordinator.Record {
+		return announce(r, "b", began.Add(time.Second), rotating)
+	}
 	due := 61 * time.Minute // a life that is due for renewal when the attempts begin
 	tests := []struct {
 		name   string
@@ -232,16 +234,23 @@ func TestATokenGivenOutAgainIsNotDueAtOnce(t *testing.T) {
 	}
 }
 
-// TestRefreshIsBeforeTheEndWhereTheClockWentBack: revisions run ahead of a
-// store's clock that was set back, or of a replica that took over with a slow one.
-func TestRefreshIsBeforeTheEndWhereTheClockWentBack(t *testing.T) {
+// Revisions run ahead of a store's clock that was set back, and of a replica
+// with a slow clock that took over.
+func mintedOnAClockThatWentBack() coordinator.Record {
 	ahead := coordinator.Stamp{Revision: day.Add(24 * time.Hour).UnixMilli(), ID: 7}
-	r := announce(coordinator.Record{}, "a", day, lastWins)
-	r, _ = r.Child(ahead).Commit("a", grantOf("one", day, 2*time.Hour), lastWins)
+	r, _ := announce(coordinator.Record{}, "a", day, lastWins).Child(ahead).Commit("a", grantOf("one", day, 2*time.Hour), lastWins)
+	return r
+}
+
+func TestRefreshIsBeforeTheEndWhereTheClockWentBack(t *testing.T) {
+	r := mintedOnAClockThatWentBack()
 	if latest := r.Grant.ExpiresAt.Add(-5 * time.Minute); r.RefreshAt.After(latest) {
 		t.Errorf("refresh at %v, which is after %v, five minutes before the end", r.RefreshAt, latest)
 	}
-	if got := r.Judge("one", day.Add(time.Hour), 30*time.Second); got != coordinator.Acted {
-		t.Errorf("a report of a token that is an hour old is %q", got)
+}
+
+func TestReportsAreHeardWhereTheClockWentBack(t *testing.T) {
+	if got := mintedOnAClockThatWentBack().Judge("one", day.Add(time.Hour), 30*time.Second); got != coordinator.Acted {
+		t.Errorf("a report of a token that is an hour old is %q, want %q", got, coordinator.Acted)
 	}
 }

@@ -149,7 +149,20 @@ func (r Record) attempt(id string) int {
 	return slices.IndexFunc(r.Attempts, func(a Attempt) bool { return a.ID == id })
 }
 
-// Age is how long ago the current token was committed.
+// Age is how long ago the current token was committed. Where the store's clock
+// was set back behind that revision, it counts from when the token was issued.
 func (r Record) Age(now time.Time) time.Duration {
-	return now.Sub(time.UnixMilli(r.CommittedAt))
+	committed := time.UnixMilli(r.CommittedAt)
+	if committed.After(now) {
+		committed = r.Grant.IssuedAt
+	}
+	return now.Sub(committed)
 }
+
+// String describes the record without its secrets.
+func (r Record) String() string {
+	return fmt.Sprintf("record %s: %s, %d attempts, doubt at %d %q, %d failures", r.Stamp(), r.Grant, len(r.Attempts), r.DoubtAt, r.DoubtReason, r.Failure.Count)
+}
+
+// Format makes every verb of package fmt print String.
+func (r Record) Format(f fmt.State, _ rune) { fmt.Fprint(f, r.String()) }

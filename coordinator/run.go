@@ -27,8 +27,12 @@ func (c *Coordinator) Run(ctx context.Context) error {
 		}
 		c.sleep(ctx, news)
 	}
-	// A mint ends by its own time-outs.
-	return c.Drain(context.WithoutCancel(ctx))
+	// A mint ends by its own time-outs; callers that wait for another process
+	// must not hold up the end of this one.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*c.cfg.MintTimeout+c.cfg.Lease)
+	defer cancel()
+	_ = c.Drain(ctx)
+	return nil
 }
 
 func (c *Coordinator) setRunning(by int) {

@@ -35,8 +35,7 @@ func (r Record) Commit(id string, g Grant, t Traits) (Record, EventKind) {
 		began = r.Attempts[i].BeganAt
 	}
 	same := g.Value == r.Grant.Value
-	now := time.UnixMilli(r.Revision())
-	usable := r.Usable(now)
+	usable := r.Usable(r.moment(g))
 	r = r.without(id)
 
 	switch {
@@ -63,6 +62,7 @@ func (r Record) Commit(id string, g Grant, t Traits) (Record, EventKind) {
 // keeps its generation: a generation is a token, not a call.
 func (r Record) grant(g Grant, t Traits) Record {
 	old := r.Grant
+	now := r.moment(g)
 	if g.Value != old.Value {
 		g.Generation = old.Generation + 1
 		if old.Value != "" {
@@ -75,12 +75,19 @@ func (r Record) grant(g Grant, t Traits) Record {
 		}
 	}
 	r.Grant = g
+	r.RefreshAt = refreshAt(now, g.IssuedAt, g.ExpiresAt, t, r.Stamp().ID)
 	r.CommittedAt = r.Revision()
-	r.RefreshAt = refreshAt(time.UnixMilli(r.Revision()).UTC(), g.IssuedAt, g.ExpiresAt, t, r.Stamp().ID)
 	r.Credential = t.Credential
 	r.Failure = Failure{}
 	r.EarlyReports = 0
 	return r
+}
+
+// moment is when the answer g is committed. Revisions are times, but they run
+// ahead of a store's clock that was set back; a commit follows its request
+// within a minute or so.
+func (r Record) moment(g Grant) time.Time {
+	return earlier(time.UnixMilli(r.Revision()).UTC(), g.IssuedAt.Add(time.Minute))
 }
 
 // Abandon ends an attempt that certainly minted nothing.

@@ -83,8 +83,9 @@ func (c *Coordinator) base(ctx context.Context, fresh, adoptCredential bool) (ba
 		return base{}, err
 	}
 	if ours := c.traits.Credential; !adoptCredential && ours != "" && record.Credential != "" && record.Credential != ours {
-		c.emit(c.event(EventMismatch, clock.now))
-		return base{}, &MismatchError{Name: c.name, Record: record.Credential, Ours: ours}
+		err := &MismatchError{Name: c.name, Record: record.Credential, Ours: ours}
+		c.tellOnce(EventMismatch, ErrCredentialMismatch, err)
+		return base{}, err
 	}
 	c.mu.Lock()
 	memory = c.memory // may have grown during the load
@@ -138,22 +139,22 @@ func (c *Coordinator) tidy(b base) (Record, []Event) {
 }
 
 func (c *Coordinator) load(ctx context.Context) (Record, storeClock, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.StoreTimeout)
+	limited, cancel := context.WithTimeout(ctx, c.cfg.StoreTimeout)
 	defer cancel()
 	sent := time.Now()
-	record, now, err := c.store.Load(ctx, c.name)
-	if err = c.answered(err); err != nil {
+	record, now, err := c.store.Load(limited, c.name)
+	if err = c.answered(ctx, err); err != nil {
 		return Record{}, storeClock{}, err
 	}
 	return record, storeClock{now: now, sent: sent, received: time.Now()}, nil
 }
 
 func (c *Coordinator) swap(ctx context.Context, old Stamp, next Record, events []Event) error {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.StoreTimeout)
+	limited, cancel := context.WithTimeout(ctx, c.cfg.StoreTimeout)
 	defer cancel()
 	sent := time.Now()
-	now, err := c.store.Swap(ctx, c.name, old, next, events...)
-	if err = c.answered(err); err != nil {
+	now, err := c.store.Swap(limited, c.name, old, next, events...)
+	if err = c.answered(ctx, err); err != nil {
 		return err
 	}
 	c.keep(next, storeClock{now: now, sent: sent, received: time.Now()})
@@ -172,8 +173,12 @@ func (c *Coordinator) keep(r Record, clock storeClock) {
 	c.copyRecord()
 }
 
-// answered sorts an error of the store, and notices when it goes and comes.
-func (c *Coordinator) answered(err error) error {
+// answered sorts an error of the store, and notices when it goes and comes. A
+// caller who gave up says nothing of the store.
+func (c *Coordinator) answered(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
 	for _, verdict := range []error{ErrConflict, ErrNewerRecord, ErrBadRecord, ErrLocked} {
 		if errors.Is(err, verdict) {
 			return err
