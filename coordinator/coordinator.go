@@ -77,6 +77,9 @@ func New(name string, source Source, store Store, config Config) (*Coordinator, 
 // Name returns the credential's name.
 func (c *Coordinator) Name() string { return c.name }
 
+// Format makes every verb of package fmt print the name only.
+func (c *Coordinator) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "coordinator of %s", c.name) }
+
 // Instance returns the name of this process in records and locks.
 func (c *Coordinator) Instance() string { return c.cfg.Instance }
 
@@ -153,7 +156,7 @@ func (c *Coordinator) publish() {
 		s.end = min(s.end, old.end)
 	}
 	s.look = min(s.end, c.nextLook(now).Sub(c.epoch))
-	s.token = Token{Value: g.Value, State: g.State, Generation: g.Generation, ExpiresAt: c.epoch.Add(s.end)}
+	s.token = Token{Value: g.Value, Generation: g.Generation, ExpiresAt: c.epoch.Add(s.end)}
 	c.current.Store(s)
 	close(c.fresh)
 	c.fresh = make(chan struct{})

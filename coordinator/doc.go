@@ -111,6 +111,8 @@
 // A process that is paused past its attempt's deadline, then sends, and dies
 // before its answer, leaves a dead token in the record; so does a store that
 // loses writes together with every process that remembers them. Only a report
-// of the rejected token heals those. Nobody can keep a stranger with the same
+// of the rejected token heals those. A rotating source whose holder is paused
+// past its attempt's deadline loses the refresh token that it was given, and
+// has to be authorized anew. Nobody can keep a stranger with the same
 // secret from minting.
 package coordinator

@@ -343,7 +343,7 @@ func TestSourcePanicsAndHostileTokens(t *testing.T) {
 		"expired":     {Value: "secret", ExpiresAt: time.Now().Add(-time.Hour)},
 		"eternal":     {Value: "secret", ExpiresAt: time.Now().Add(100 * 365 * 24 * time.Hour)},
 		"too large":   {Value: strings.Repeat("secret", 10000), ExpiresAt: time.Now().Add(time.Hour)},
-		"large state": {Value: "x", State: strings.Repeat("secret", 10000), ExpiresAt: time.Now().Add(time.Hour)},
+		"large state": coordinator.Token{Value: "x", ExpiresAt: time.Now().Add(time.Hour)}.WithState(strings.Repeat("secret", 10000)),
 		"panic":       {},
 	} {
 		t.Run(name, func(t *testing.T) {

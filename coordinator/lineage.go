@@ -58,11 +58,15 @@ func Reconcile(memory, record Record, at Stamp) (Record, Relation) {
 	case Behind:
 		return memory.Child(at), relation
 	}
-	kept := record
+	kept, other := record, memory
 	if memory.CommittedAt > record.CommittedAt {
-		kept = memory
+		kept, other = memory, record
 	}
 	joined := kept.clone()
+	// Those who follow rely on it that a newer token has a higher generation.
+	if kept.Grant.Value != other.Grant.Value && kept.Grant.Generation <= other.Grant.Generation {
+		joined.Grant.Generation = other.Grant.Generation + 1
+	}
 	joined.Lineage = join(memory.Lineage, record.Lineage)
 	joined.Attempts = record.clone().Attempts
 	joined.Budget = memory.Budget.join(record.Budget)

@@ -75,7 +75,7 @@ func (c *Coordinator) begin(plan Plan, lease Lease) (*mint, error) {
 		}
 		m.attempt.Reason = again.Reason
 		m.attempt.Deadline = now.Add(c.cfg.MintTimeout + deadlineSlack).Truncate(time.Millisecond)
-		m.prev = Token{Value: draft.Grant.Value, State: draft.Grant.State, Generation: draft.Grant.Generation}
+		m.prev = draft.Grant.token()
 		return draft.Begin(m.attempt, now, c.traits), c.ordersFor(m, now), true
 	})
 	if err != nil {
@@ -83,12 +83,13 @@ func (c *Coordinator) begin(plan Plan, lease Lease) (*mint, error) {
 		return nil, err
 	}
 	c.mu.Lock()
-	began := c.memory.attempt(m.attempt.ID) >= 0
+	defer c.mu.Unlock()
 	c.rotation = nil
-	c.mu.Unlock()
-	if !began {
+	i := c.memory.attempt(m.attempt.ID)
+	if i < 0 {
 		return nil, nil
 	}
+	m.attempt = c.memory.Attempts[i] // with the revision at which it began
 	return m, nil
 }
 
@@ -181,7 +182,7 @@ func (c *Coordinator) checkToken(m *mint, t Token) error {
 	switch {
 	case t.Value == "":
 		problem = "has no value"
-	case len(t.Value) > maxTokenSize || len(t.State) > maxTokenSize:
+	case len(t.Value) > maxTokenSize || len(t.State()) > maxTokenSize:
 		problem = fmt.Sprintf("is larger than %d bytes", maxTokenSize)
 	case !t.ExpiresAt.After(m.sent):
 		problem = "has expired already"
@@ -200,7 +201,7 @@ func (c *Coordinator) grant(m *mint, t Token) Grant {
 	defer c.mu.Unlock()
 	issued := c.clock.at(m.sent)
 	return Grant{
-		Value: t.Value, State: t.State, MintedBy: c.cfg.Instance, Reason: m.attempt.Reason,
+		Value: t.Value, State: t.State(), MintedBy: c.cfg.Instance, Reason: m.attempt.Reason,
 		IssuedAt: issued, ExpiresAt: issued.Add(t.ExpiresAt.Sub(m.sent)).Truncate(time.Millisecond),
 	}
 }
@@ -281,9 +282,12 @@ func (c *Coordinator) fail(m *mint, err error) error {
 		e := c.event(EventUnanswered, now)
 		e.Generation, e.Attempt, e.Reason, e.Took = draft.Grant.Generation, m.attempt.ID, m.attempt.Reason, took
 		e.Class, e.Code, e.Detail = source.Class, source.Code, clip(source.Error())
-		if refused {
+		switch {
+		case refused:
 			e.Kind = EventFailed
 			draft = draft.Abandon(m.attempt.ID)
+		case draft.attempt(m.attempt.ID) < 0:
+			draft = draft.Reannounce(m.attempt, now.Add(deadlineSlack))
 		}
 		if errors.Is(err, errLostBeforeSending) {
 			return draft, []Event{e}, true // that says nothing of the provider
@@ -333,7 +337,7 @@ func (c *Coordinator) mintUnlocked(plan Plan) error {
 	m := &mint{attempt: Attempt{ID: attemptID(), By: c.cfg.Instance, Reason: plan.Reason}, end: time.Now().Add(c.cfg.MintTimeout)}
 	c.mu.Lock()
 	now := c.clock.at(time.Now())
-	m.prev = Token{Value: c.memory.Grant.Value, State: c.memory.Grant.State, Generation: c.memory.Grant.Generation}
+	m.prev = c.memory.Grant.token()
 	m.attempt.Deadline = now.Add(c.cfg.MintTimeout + deadlineSlack)
 	draft := c.memory.Child(NewStamp(c.memory, now)).Begin(m.attempt, now, c.traits)
 	c.mu.Unlock()

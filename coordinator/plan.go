@@ -6,6 +6,10 @@ import "time"
 // commit that is on its way, and for clocks that drift.
 const Slack = time.Second
 
+// maxOpen bounds the unresolved attempts of a record, far above what the
+// back-off lets through before the first of them is given up.
+const maxOpen = 16
+
 // The reasons for a mint, as stored in the record and in events.
 const (
 	ReasonMissing = "no token"
@@ -49,7 +53,7 @@ func (r Record) Plan(now time.Time, t Traits, rotate bool) Plan {
 	if reason == "" {
 		return Plan{Action: Rest, At: r.nextTurn()}
 	}
-	if r.Usable(now) && len(r.Attempts) > 0 && !r.mayRetry(now, t) {
+	if wait := r.Usable(now) || len(r.Attempts) >= maxOpen; wait && len(r.Attempts) > 0 && !r.mayRetry(now, t) {
 		return Plan{Action: Await, Reason: reason, At: r.overdueAt()}
 	}
 	if until, err := r.forbidden(now, t, rotate); err != nil {

@@ -220,15 +220,22 @@ func TestATokenGivenOutAgainIsNotDueAtOnce(t *testing.T) {
 	for _, traits := range []coordinator.Traits{lastWins, early} {
 		for _, left := range []time.Duration{time.Second, 10 * time.Second, time.Minute, 300 * time.Second, 301 * time.Second, 345 * time.Second, time.Hour} {
 			now := day.Add(2*time.Hour - left)
-			at := coordinator.Stamp{Revision: now.UnixMilli(), ID: 0}
-			r := announce(minted(t, "one", day, 2*time.Hour, traits), "a", now.Add(-time.Second), traits)
-			r, kind := r.Child(at).Commit("a", grantOf("one", now, left), traits)
-			if kind != coordinator.EventConfirmed {
-				t.Fatalf("%v, %v left: the event is %q", traits.Kind, left, kind)
+			begun := announce(minted(t, "one", day, 2*time.Hour, traits), "a", now.Add(-time.Second), traits)
+			var turns []time.Time
+			for _, random := range []uint64{0, 1<<16 - 1} {
+				at := coordinator.Stamp{Revision: now.UnixMilli(), ID: random}
+				r, kind := begun.Child(at).Commit("a", grantOf("one", now, left), traits)
+				if kind != coordinator.EventConfirmed {
+					t.Fatalf("%v, %v left: the event is %q", traits.Kind, left, kind)
+				}
+				plan := r.Plan(now, traits, false)
+				if plan.Action != coordinator.Rest || plan.At.Sub(now) < left/9 || plan.At.After(r.Grant.ExpiresAt) {
+					t.Errorf("%v, %v left: action %d after %v", traits.Kind, left, plan.Action, plan.At.Sub(now))
+				}
+				turns = append(turns, plan.At)
 			}
-			plan := r.Plan(now, traits, false)
-			if plan.Action != coordinator.Rest || plan.At.Sub(now) < left/9 || plan.At.After(r.Grant.ExpiresAt) {
-				t.Errorf("%v, %v left: action %d after %v", traits.Kind, left, plan.Action, plan.At.Sub(now))
+			if turns[1].Sub(turns[0]) < min(left/10, 2*time.Minute) {
+				t.Errorf("%v, %v left: everybody asks between %v and %v from now", traits.Kind, left, turns[0].Sub(now), turns[1].Sub(now))
 			}
 		}
 	}

@@ -65,7 +65,7 @@ func (p *provider) Mint(ctx context.Context, prev coordinator.Token) (coordinato
 			return coordinator.Token{}, ctx.Err()
 		}
 	}
-	return coordinator.Token{Value: value, State: "refresh-" + value, ExpiresAt: sent.Add(end.Sub(sent))}, nil
+	return coordinator.Token{Value: value, ExpiresAt: sent.Add(end.Sub(sent))}.WithState("refresh-" + value), nil
 }
 
 func (p *provider) refusal() error {

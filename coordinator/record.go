@@ -61,6 +61,11 @@ type Grant struct {
 	Reason     string
 }
 
+// token is the grant as its Source is given it.
+func (g Grant) token() Token {
+	return Token{Value: g.Value, Generation: g.Generation}.WithState(g.State)
+}
+
 // String describes the grant by fingerprint and generation.
 func (g Grant) String() string { return redacted("grant", g.Value, g.Generation) }
 
@@ -153,7 +158,7 @@ func (r Record) attempt(id string) int {
 // was set back behind that revision, it counts from when the token was issued.
 func (r Record) Age(now time.Time) time.Duration {
 	committed := time.UnixMilli(r.CommittedAt)
-	if committed.After(now) {
+	if committed.After(now.Add(time.Minute)) {
 		committed = r.Grant.IssuedAt
 	}
 	return now.Sub(committed)

@@ -69,7 +69,7 @@ func (c *Coordinator) doubt(ctx context.Context, value string, cause error) (Ver
 		}
 		switch {
 		case verdict == Acted && draft.DoubtAt == 0:
-			return draft.Doubt("the provider rejected it, says " + c.cfg.Instance), []Event{e}, true
+			return draft.Reported("the provider rejected it, says "+c.cfg.Instance, c.traits), []Event{e}, true
 		case verdict == TooYoung && c.countEarly(draft.Grant.Generation):
 			e.Kind = EventReportKept
 			return draft.ReportedEarly(), []Event{e}, true

@@ -10,20 +10,37 @@ import (
 
 // Token is a credential that callers send to the provider.
 //
-// Printing a Token in any way (fmt verbs, slog, JSON) shows its fingerprint and
-// never its Value or State.
+// Printing a Token with package fmt, slog or JSON shows its fingerprint and not
+// its value or state. Package fmt cannot be kept from looking into a Token that
+// lies in an unexported field of somebody else's type.
 type Token struct {
 	// Value is the secret that goes into a request.
 	Value string
-	// State is what the Source needs to mint the next token, such as a refresh
-	// token. It is as secret as Value, and empty for most sources.
-	State string
 	// ExpiresAt is when the provider stops accepting Value. It lies on the
 	// clock of this process and carries a monotonic reading, so that
 	// time.Until(t.ExpiresAt) is right even where the wall clock is not.
 	ExpiresAt time.Time
 	// Generation counts the tokens of one record. A Source leaves it zero.
 	Generation int64
+
+	// A pointer, so that a Token is returned in registers: see BenchmarkToken.
+	state *string
+}
+
+// State is what a Source needs to mint the next token, such as a refresh
+// token. It is as secret as Value. Only sources see it: a token that comes from
+// a Coordinator has none.
+func (t Token) State() string {
+	if t.state == nil {
+		return ""
+	}
+	return *t.state
+}
+
+// WithState returns t with the state, for a Source to return.
+func (t Token) WithState(state string) Token {
+	t.state = &state
+	return t
 }
 
 // Fingerprint identifies the token without revealing it. It is the first 64

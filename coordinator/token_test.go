@@ -19,7 +19,7 @@ const (
 )
 
 func secrets(t *testing.T) map[string]any {
-	token := coordinator.Token{Value: secretValue, State: secretState, Generation: 7, ExpiresAt: day}
+	token := coordinator.Token{Value: secretValue, Generation: 7, ExpiresAt: day}.WithState(secretState)
 	grant := grantOf(secretValue, day, time.Hour)
 	grant.State = secretState
 	record, _ := coordinator.Record{}.Child(stamp(day)).Commit("late", grant, lastWins)

@@ -45,7 +45,11 @@ func (r Record) Commit(id string, g Grant, t Traits) (Record, EventKind) {
 			r.DoubtAt, r.DoubtReason = 0, ""
 		}
 	case same && t.Kind == Idempotent:
-		// Overlaps are harmless where both were given the same token.
+		// Overlaps are harmless where both were given the same token. Some
+		// providers prolong its life with every call.
+		if g.ExpiresAt.After(r.Grant.ExpiresAt) {
+			r = r.grant(g, t)
+		}
 	case !usable:
 		r = r.grant(g, t).Doubt("mints overlapped")
 		return r, EventOverlapped
@@ -122,6 +126,29 @@ func (r Record) Expire(now time.Time) (Record, []Attempt) {
 func (r Record) Doubt(reason string) Record {
 	r = r.clone()
 	r.DoubtAt, r.DoubtReason = r.Revision(), reason
+	return r
+}
+
+// Reported doubts the token because the provider rejected it. Where a mint
+// always issues another token, any commit after this token's settles that, the
+// one of an attempt under way too.
+func (r Record) Reported(reason string, t Traits) Record {
+	if r.DoubtAt != 0 {
+		return r
+	}
+	r = r.Doubt(reason)
+	if t.Kind != Idempotent && r.CommittedAt > 0 {
+		r.DoubtAt = r.CommittedAt
+	}
+	return r
+}
+
+// Reannounce puts an attempt back that the fleet has given up, because its
+// owner has learned that it may yet be processed.
+func (r Record) Reannounce(a Attempt, deadline time.Time) Record {
+	r = r.without(a.ID)
+	a.Deadline = deadline.Truncate(time.Millisecond)
+	r.Attempts = append(r.Attempts, a)
 	return r
 }
 

@@ -39,6 +39,11 @@ func TestCommit(t *testing.T) {
 			return r
 		}
 	}
+	brief := func(r coordinator.Record, p coordinator.Traits) coordinator.Record {
+		r = announce(announce(r, "a", began, p), "b", began.Add(time.Second), p)
+		r, _ = r.Child(stamp(began.Add(2*time.Second))).Commit("b", grantOf("other", began.Add(time.Second), 2*time.Second), p)
+		return r
+	}
 	givenUp := func(r coordinator.Record, p coordinator.Traits) coordinator.Record {
 		r, expired := announce(r, "a", began.Add(-time.Minute), p).Child(stamp(began)).Expire(began)
 		if len(expired) != 1 {
@@ -76,6 +81,7 @@ func TestCommit(t *testing.T) {
 		{"late, the same token, last mint wins", lastWins, 2 * time.Hour, overtaken("new"), "new", coordinator.EventOverlapped, "new", 2, true},
 		{"late, the same token, idempotent", idempotent, 2 * time.Hour, overtaken("new"), "new", coordinator.EventConfirmed, "new", 2, false},
 		{"late, another token, idempotent", idempotent, 2 * time.Hour, overtaken("other"), "new", coordinator.EventOverlapped, "other", 2, true},
+		{"late, the other token has expired", lastWins, 2 * time.Hour, brief, "new", coordinator.EventOverlapped, "new", 3, true},
 		{"given up, a token is usable", lastWins, 2 * time.Hour, givenUp, "new", coordinator.EventOverlapped, "old", 1, true},
 		{"given up, no token is usable", lastWins, time.Minute, givenUp, "new", coordinator.EventOverlapped, "new", 2, true},
 		{"given up, the same token, idempotent", idempotent, 2 * time.Hour, givenUp, "old", coordinator.EventConfirmed, "old", 1, true},
@@ -236,5 +242,40 @@ func TestTransitionsLeaveTheirRecordAlone(t *testing.T) {
 
 	if !reflect.DeepEqual(child.Fields(), before) || !reflect.DeepEqual(base.Fields(), text) {
 		t.Error("a transition changed the record that it was given")
+	}
+}
+
+// A report that comes while a mint is under way is settled by that mint: the
+// token that was rejected is the one that it replaces.
+func TestReportDuringAMintCostsNoOther(t *testing.T) {
+	for _, traits := range []coordinator.Traits{{Kind: coordinator.LastMintWins}, {Kind: coordinator.Idempotent}} {
+		r := minted(t, "one", day, 2*time.Hour, traits)
+		begun := announce(r, "next", day.Add(time.Hour), traits)
+		at := day.Add(time.Hour + time.Second)
+		reported := begun.Child(stamp(at)).Reported("rejected", traits)
+		value := "two"
+		if traits.Kind == coordinator.Idempotent {
+			value = r.Grant.Value // the provider may return the very token that was rejected
+		}
+		after, _ := reported.Child(stamp(at.Add(time.Second))).Commit("next", grantOf(value, at, 2*time.Hour), traits)
+		if doubted := after.DoubtAt != 0; doubted != (traits.Kind == coordinator.Idempotent) {
+			t.Errorf("%v: doubt at %d after the commit", traits.Kind, after.DoubtAt)
+		}
+	}
+}
+
+// Replicas that went with the side of a fork that is given up must not see the
+// generation go back.
+func TestForkRaisesTheGeneration(t *testing.T) {
+	root := minted(t, "root", day, 2*time.Hour, lastWins)
+	commit := func(r coordinator.Record, value string, at time.Time) coordinator.Record {
+		r, _ = announce(r, value, at, lastWins).Child(stamp(at.Add(time.Second))).Commit(value, grantOf(value, at, 2*time.Hour), lastWins)
+		return r
+	}
+	memory := commit(commit(root, "a", day.Add(time.Hour)), "b", day.Add(2*time.Hour))
+	record := commit(root, "c", day.Add(3*time.Hour))
+	joined, relation := coordinator.Reconcile(memory, record, stamp(day.Add(4*time.Hour)))
+	if relation != coordinator.Forked || joined.Grant.Value != record.Grant.Value || joined.Grant.Generation <= memory.Grant.Generation {
+		t.Errorf("relation %d, joined %v; memory had %v", relation, joined.Grant, memory.Grant)
 	}
 }

@@ -1,0 +1,296 @@
+package explore
+
+import (
+	"slices"
+	"time"
+
+	"github.com/mintonce/mintonce/coordinator"
+)
+
+// move is one thing that happens; it becomes words only when a run is printed.
+type move struct {
+	who  int8 // a process, or nobody
+	what string
+	n    int16 // the attempt, revision or token that it is about; 0: none
+}
+
+// world makes the moves of one scenario.
+type world struct {
+	rules    Rules
+	scenario Scenario
+	archive  *archive
+	emit     func(move, state)
+	broken   string // a promise that the last move broke
+}
+
+// The provider of the exploration: the last mint wins.
+var traits = coordinator.Traits{Kind: coordinator.LastMintWins}
+
+func (w *world) start() state {
+	s := state{
+		next: 1, lock: nobody, crashes: uint8(w.scenario.Crashes), timeouts: uint8(w.scenario.Timeouts),
+		rollbacks: uint8(w.scenario.Rollbacks), flushes: uint8(w.scenario.Flushes), reports: uint8(w.scenario.Reports), lapses: uint8(w.scenario.Lapses),
+	}
+	if !w.scenario.Fresh {
+		s.writes = 1
+		s.record = w.archive.add(coordinator.Record{
+			Lineage: []coordinator.Stamp{{Revision: 1, ID: 1}}, DoubtAt: 1, Grant: coordinator.Grant{Value: tokenValue(0)},
+		})
+	}
+	for i := range s.procs {
+		s.procs[i].step = dead
+		if i < len(w.scenario.Attempts) {
+			s.procs[i] = process{step: idle, left: uint8(w.scenario.Attempts[i])}
+			s.memories[i] = s.record
+		}
+	}
+	return s
+}
+
+// moves emits every state that may follow s.
+func (w *world) moves(s state) {
+	w.store(s)
+	w.provider(s)
+	for i, p := range s.procs {
+		switch p.step {
+		case idle:
+			w.look(s, i)
+			w.expire(s, i)
+			w.report(s, i)
+			w.lock(s, i)
+		case locked:
+			w.begin(s, i)
+		case begun:
+			w.send(s, i)
+		case sent:
+			w.timeout(s, i)
+		case answered:
+			w.commit(s, i)
+		}
+		w.crash(s, i)
+	}
+}
+
+// store: what happens to the store by itself.
+func (w *world) store(s state) {
+	if s.lock != nobody {
+		to := s
+		to.lock = nobody
+		w.emit(move{nobody, "the lock lapses", 0}, to)
+	}
+	if s.rollbacks > 0 {
+		for _, old := range s.earlier[:s.past] {
+			to := lose(s, old)
+			to.rollbacks--
+			w.emit(move{nobody, "the store is rolled back to", int16(w.archive.records[old].Revision())}, to)
+		}
+	}
+	if s.flushes > 0 && s.record != 0 {
+		to := lose(s, 0)
+		to.flushes--
+		w.emit(move{nobody, "the store is flushed", 0}, to)
+	}
+	if token := tokenNumber(w.archive.records[s.record].Grant.Value); s.lapses > 0 && token < maxTokens && s.expired&(1<<token) == 0 {
+		to := s
+		to.lapses--
+		to.expired |= 1 << token
+		w.emit(move{nobody, "time passes and ends token", int16(token)}, to)
+	}
+}
+
+func lose(s state, now recordID) state {
+	s.record, s.lock, s.earlier, s.past = now, nobody, [remembered]recordID{}, 0
+	s.writes++
+	return s
+}
+
+// provider: it processes any request under way, and the last one wins.
+func (w *world) provider(s state) {
+	for attempt, sender := range s.wire {
+		if sender == 0 {
+			continue
+		}
+		to := s
+		to.live, to.wire[attempt] = uint8(attempt), 0
+		if p := &to.procs[sender-1]; p.step == sent && p.attempt == uint8(attempt) {
+			p.step = answered
+		}
+		w.emit(move{nobody, "the provider processes", int16(attempt)}, to)
+	}
+}
+
+// base returns what process i builds on, and the stamp of its next write.
+func (w *world) base(s state, i int) (coordinator.Record, coordinator.Stamp, coordinator.Relation) {
+	memory, record := w.archive.get(s.memories[i], s.expired), w.archive.get(s.record, s.expired)
+	at := coordinator.Stamp{Revision: int64(s.writes) + 1, ID: uint64(s.writes) + 1}
+	if w.scenario.FrozenClock {
+		at.Revision = max(memory.Revision(), record.Revision()) + 1
+	}
+	reconcile := w.rules.Reconcile
+	if s.procs[i].step != idle {
+		reconcile = w.rules.BeforeWrite
+	}
+	base, relation := reconcile(memory, record, at)
+	if relation == coordinator.Forked {
+		at.ID |= forkFlag
+		base, relation = reconcile(memory, record, at)
+	}
+	return base, at, relation
+}
+
+// write makes r the record, and what process i remembers.
+func (w *world) write(s state, i int, r coordinator.Record, m move) {
+	if s.rollbacks > 0 {
+		copy(s.earlier[1:], s.earlier[:remembered-1])
+		s.earlier[0] = s.record
+		s.past = min(s.past+1, remembered)
+	}
+	s.writes++
+	s.record = w.archive.add(r)
+	w.remember(s, i, m)
+}
+
+// remember makes the record what process i remembers.
+func (w *world) remember(s state, i int, m move) {
+	old, now := w.archive.records[s.memories[i]], w.archive.records[s.record]
+	joined := func(at coordinator.Stamp) bool { return at.ID&forkFlag != 0 && !slices.Contains(old.Lineage, at) }
+	if !w.scenario.AnyGeneration && now.Grant.Generation < old.Grant.Generation && !slices.ContainsFunc(now.Lineage, joined) {
+		w.broken = "a process goes back to an older generation, and nothing was joined"
+	}
+	s.memories[i] = s.record
+	w.emit(m, s)
+}
+
+func (w *world) look(s state, i int) {
+	if s.memories[i] == s.record {
+		return
+	}
+	base, at, relation := w.base(s, i)
+	if relation == coordinator.Level {
+		w.remember(s, i, move{int8(i), "sees the record", 0})
+		return
+	}
+	w.write(s, i, base.Child(at), move{int8(i), "reconciles", 0})
+}
+
+// expire: the owner of the attempt is gone and nothing is under way, or it is
+// paused before it sends. What a paused process does later is explored too.
+func (w *world) expire(s state, i int) {
+	base, at, _ := w.base(s, i)
+	for k, a := range base.Attempts {
+		n := attemptNumber(a.ID)
+		owner := s.procs[processNumber(a.By)]
+		theirs := owner.attempt == n && owner.step != dead
+		if (theirs && owner.step != begun) || (!theirs && s.wire[n] != 0) {
+			continue
+		}
+		child := base.Child(at)
+		child.Attempts = slices.Clone(child.Attempts)
+		child.Attempts[k].Deadline = longAgo
+		r, _ := w.rules.Expire(child, moment(at))
+		w.write(s, i, r, move{int8(i), "expires", int16(n)})
+	}
+}
+
+func (w *world) report(s state, i int) {
+	held := w.archive.records[s.memories[i]].Grant.Value
+	if s.reports == 0 || held == "" || tokenNumber(held) == s.live {
+		return
+	}
+	base, at, _ := w.base(s, i)
+	if base.Judge(held, moment(at), 0) != coordinator.Acted {
+		return
+	}
+	s.reports--
+	w.write(s, i, w.rules.Reported(base.Child(at), "reported", traits), move{int8(i), "reports token", int16(tokenNumber(held))})
+}
+
+func (w *world) lock(s state, i int) {
+	base, at, _ := w.base(s, i)
+	if s.procs[i].left == 0 || s.lock != nobody || !needed(base, at) {
+		return
+	}
+	s.lock = int8(i)
+	s.procs[i] = process{step: locked, left: s.procs[i].left - 1}
+	w.emit(move{int8(i), "locks", 0}, s)
+}
+
+func (w *world) begin(s state, i int) {
+	base, at, _ := w.base(s, i)
+	if !needed(base, at) {
+		w.emit(move{int8(i), "looks again: no mint is needed", 0}, release(s, i))
+		return
+	}
+	n := s.next
+	r := w.rules.Begin(base.Child(at), coordinator.Attempt{ID: attemptID(n), By: processName(i), Deadline: never}, moment(at), traits)
+	s.next++
+	s.procs[i].step, s.procs[i].attempt = begun, n
+	w.write(s, i, r, move{int8(i), "begins", int16(n)})
+}
+
+func (w *world) send(s state, i int) {
+	n := s.procs[i].attempt
+	to := s
+	to.wire[n] = uint8(i) + 1
+	to.procs[i].step = sent
+	w.emit(move{int8(i), "sends", int16(n)}, to)
+
+	base, at, _ := w.base(s, i)
+	w.write(release(s, i), i, w.rules.Abandon(base.Child(at), attemptID(n)), move{int8(i), "abandons, unsent,", int16(n)})
+}
+
+func (w *world) timeout(s state, i int) {
+	if s.timeouts == 0 || !w.stands(s, i) {
+		return
+	}
+	to := release(s, i)
+	to.timeouts--
+	w.emit(move{int8(i), "gives up waiting for", int16(s.procs[i].attempt)}, to)
+}
+
+func (w *world) commit(s state, i int) {
+	n := s.procs[i].attempt
+	base, at, _ := w.base(s, i)
+	r, kind := w.rules.Commit(base.Child(at), attemptID(n), coordinator.Grant{Value: tokenValue(n), IssuedAt: moment(at), ExpiresAt: never}, traits)
+	what := "commits"
+	if kind == coordinator.EventOverlapped {
+		what = "commits, late,"
+	}
+	w.write(release(s, i), i, r, move{int8(i), what, int16(n)})
+}
+
+// stands reports whether the attempt of process i was not given up yet. A
+// process that is paused past its deadline, then sends, and then never learns
+// the answer is outside of what the protocol can notice.
+func (w *world) stands(s state, i int) bool {
+	return slices.ContainsFunc(w.archive.records[s.record].Attempts, isAttempt(s.procs[i].attempt))
+}
+
+func (w *world) crash(s state, i int) {
+	p := s.procs[i]
+	if s.crashes == 0 || p.step == idle || p.step == dead {
+		return
+	}
+	if p.step != locked && !w.stands(s, i) {
+		return
+	}
+	s.procs[i] = process{step: dead, attempt: p.attempt}
+	s.crashes--
+	w.emit(move{int8(i), "crashes", 0}, s)
+}
+
+func release(s state, i int) state {
+	s.procs[i] = process{step: idle, left: s.procs[i].left}
+	if s.lock == int8(i) {
+		s.lock = nobody
+	}
+	return s
+}
+
+// needed is wider than Plan: with an attempt unresolved, Plan waits, but a
+// process that is slow to notice may mint.
+func needed(r coordinator.Record, at coordinator.Stamp) bool {
+	return len(r.Attempts) > 0 || r.Plan(moment(at), traits, false).Action != coordinator.Rest
+}
+
+func moment(at coordinator.Stamp) time.Time { return time.UnixMilli(at.Revision) }
