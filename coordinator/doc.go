@@ -61,7 +61,8 @@
 //   - The store's record descends from mine: take it.
 //   - Mine descends from the store's, or the store has none: put mine back. No
 //     doubt, no mint.
-//   - Neither: a fork. Keep the token that was committed later, and doubt it.
+//   - Neither: a fork. Keep the token that was committed later, and doubt it,
+//     unless nothing can have been minted on either side.
 //
 // A commit that could not be saved is nothing special: it is a memory that is
 // ahead of the store. So is the last-known-good copy of Config.Fallback.

@@ -70,7 +70,19 @@ func Reconcile(memory, record Record, at Stamp) (Record, Relation) {
 	joined.Lineage = join(memory.Lineage, record.Lineage)
 	joined.Attempts = record.clone().Attempts
 	joined.Budget = memory.Budget.join(record.Budget)
-	return joined.Child(at).Doubt("two histories of the record were joined"), relation
+	joined = joined.Child(at)
+	if memory.quietly(record) {
+		return joined, relation
+	}
+	return joined.Doubt("two histories of the record were joined"), relation
+}
+
+// quietly reports whether neither side of a fork can have minted since their
+// common commit, as when two processes have put back the same record: an
+// attempt since then would be open, or would have left a commit or doubt.
+func (r Record) quietly(other Record) bool {
+	open := len(r.Attempts) + len(other.Attempts)
+	return open == 0 && r.DoubtAt == 0 && other.DoubtAt == 0 && r.CommittedAt == other.CommittedAt && r.Grant == other.Grant
 }
 
 // Child returns a copy of r that is to be written with the stamp at. The

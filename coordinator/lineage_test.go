@@ -203,3 +203,19 @@ func TestJoinedLineagesStayWithinTheirDepth(t *testing.T) {
 		}
 	}
 }
+
+// After two flushes in a row, two processes may have put back the same record.
+// Nothing was minted, so nothing is in doubt.
+func TestTwinRestorationsAreNotDoubted(t *testing.T) {
+	root := minted(t, "root", day, 2*time.Hour, lastWins)
+	one := root.Child(stamp(day.Add(time.Hour)))
+	two := root.Child(stamp(day.Add(time.Hour + time.Millisecond)))
+	at := stamp(day.Add(2 * time.Hour))
+	if joined, relation := coordinator.Reconcile(one, two, at); relation != coordinator.Forked || joined.DoubtAt != 0 || joined.Grant != root.Grant {
+		t.Errorf("relation %d, %v", relation, joined)
+	}
+	busy := announce(one, "next", day.Add(time.Hour+time.Minute), lastWins)
+	if joined, _ := coordinator.Reconcile(busy, two, at); joined.DoubtAt == 0 {
+		t.Error("an attempt was under way on one side, and the join is not in doubt")
+	}
+}

@@ -116,10 +116,12 @@ func (c *Coordinator) tidy(b base) (Record, []Event) {
 		e.Generation, e.Attempt, e.Detail = draft.Grant.Generation, attempt, detail
 		events = append(events, e)
 	}
-	switch b.relation {
-	case Behind:
+	switch {
+	case b.relation == Behind:
 		add(EventRestored, "", "the store had lost this record, or its newest writes")
-	case Forked:
+	case b.relation == Forked && draft.DoubtAt == 0:
+		add(EventRestored, "", "several processes had put this record back")
+	case b.relation == Forked:
 		add(EventForked, "", draft.DoubtReason)
 	}
 	c.mu.Lock()
