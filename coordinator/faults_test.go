@@ -344,6 +344,8 @@ func TestSourcePanicsAndHostileTokens(t *testing.T) {
 		"eternal":     {Value: "secret", ExpiresAt: time.Now().Add(100 * 365 * 24 * time.Hour)},
 		"too large":   {Value: strings.Repeat("secret", 10000), ExpiresAt: time.Now().Add(time.Hour)},
 		"large state": coordinator.Token{Value: "x", ExpiresAt: time.Now().Add(time.Hour)}.WithState(strings.Repeat("secret", 10000)),
+		"not ASCII":   {Value: "secret\xff", ExpiresAt: time.Now().Add(time.Hour)},
+		"two lines":   {Value: "secret\nsecret", ExpiresAt: time.Now().Add(time.Hour)},
 		"panic":       {},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // maxTokenSize bounds what a Source may return. The longest tokens known are
@@ -182,6 +184,8 @@ func (c *Coordinator) checkToken(m *mint, t Token) error {
 	switch {
 	case t.Value == "":
 		problem = "has no value"
+	case strings.ContainsFunc(t.Value, func(r rune) bool { return r < ' ' || r > '~' }) || !utf8.ValidString(t.State()):
+		problem = "has characters that no token has"
 	case len(t.Value) > maxTokenSize || len(t.State()) > maxTokenSize:
 		problem = fmt.Sprintf("is larger than %d bytes", maxTokenSize)
 	case !t.ExpiresAt.After(m.sent):
@@ -316,13 +320,13 @@ func backoff(failures int, low, high time.Duration) time.Duration {
 	return wait - jitter(wait/4+1)
 }
 
-// clip bounds a text of a source.
+// clip bounds a text of a source, and keeps it on one line of valid UTF-8.
 func clip(text string) string {
 	const most = 500
 	if len(text) > most {
-		return text[:most] + "..."
+		text = text[:most] + "..."
 	}
-	return text
+	return strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
 }
 
 func attemptID() string {

@@ -24,14 +24,16 @@ type Store interface {
 	//
 	// A Swap whose next is already the stored record succeeds and writes
 	// nothing, so that it can be repeated after a lost reply. It returns
-	// ErrConflict when another record is stored. After any other error, the
+	// ErrConflict when another record is stored, and any error, leaving it as it
+	// is, when that is damaged or of a newer version. After any other error, the
 	// swap may or may not have happened.
 	Swap(ctx context.Context, name string, old Stamp, next Record, events ...Event) (time.Time, error)
 
 	// Lock takes the lock of name for holder, or returns a *LockedError at
 	// once. A Store whose locks cannot lapse ignores ttl; any other keeps the
 	// lock until ttl after the last renewal, and renews it by itself until it
-	// is released.
+	// is released; the end of ctx does not end the lock. After an error, the
+	// lock may have been taken, and is free again within ttl.
 	Lock(ctx context.Context, name, holder string, ttl time.Duration) (Lease, error)
 }
 
@@ -50,14 +52,14 @@ type Lease interface {
 type Watcher interface {
 	// Watch calls notify once when watching has begun, and from then on soon
 	// after the record may have changed, and whenever the store may have lost
-	// writes. notify must not block. stop ends it and may be called twice;
-	// when it returns, notify is not called any more.
+	// writes. notify must not block, nor call stop. stop ends it and may be
+	// called twice; when it returns, notify is not called any more.
 	Watch(name string, notify func()) (stop func())
 }
 
 // Historian is a Store that keeps what happened.
 type Historian interface {
-	// History returns up to n entries, the newest first.
+	// History returns up to n entries, the newest first; none for n = 0.
 	History(ctx context.Context, name string, n int) ([]Event, error)
 	// Append adds events that no Swap carries.
 	Append(ctx context.Context, name string, events ...Event) error
