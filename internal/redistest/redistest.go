@@ -1,0 +1,192 @@
+// Package redistest starts real redis-server processes for tests. They listen
+// on a free port of the loopback address, write to a folder of their own, and
+// end with the test.
+package redistest
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Require is the environment variable that makes a missing redis-server fail a
+// test, rather than skip it, when it is 1. Continuous integration sets it.
+const Require = "MINTONCE_REQUIRE_REDIS"
+
+// patience bounds starting and stopping a server, on a busy machine.
+const patience = 20 * time.Second
+
+// Server is a redis-server process. Its methods are for one goroutine.
+type Server struct {
+	t      testing.TB
+	first  []string // arguments before the address
+	args   []string // arguments after it
+	addr   string
+	dir    string
+	cmd    *exec.Cmd
+	exited chan struct{}
+	log    *bytes.Buffer
+}
+
+// Start starts a server without persistence. args are added to its command
+// line, such as "--requirepass", "secret". It skips the test if there is no
+// redis-server, or fails it if the variable Require is 1.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv(Require) == "1" {
+			t.Fatalf("redis-server is not installed, and %s is 1", Require)
+		}
+		t.Skip("redis-server is not installed")
+	}
+	return launch(t, &Server{t: t, dir: t.TempDir(), args: append([]string{"--save", "", "--appendonly", "no"}, args...)})
+}
+
+// StartSentinel starts a sentinel that watches primary under the name main,
+// decides alone, and takes a server for down after a second without an answer.
+// The URL of what it watches is SentinelURL.
+func StartSentinel(t testing.TB, primary *Server) *Server {
+	t.Helper()
+	s := &Server{t: t, dir: t.TempDir()}
+	host, port, _ := net.SplitHostPort(primary.addr)
+	config := filepath.Join(s.dir, "sentinel.conf")
+	text := fmt.Sprintf("sentinel monitor main %s %s 1\nsentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n", host, port)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.first = []string{config, "--sentinel"} // a sentinel needs a file to write to
+	return launch(t, s)
+}
+
+// launch starts a server on a free port.
+func launch(t testing.TB, s *Server) *Server {
+	t.Helper()
+	t.Cleanup(s.Stop)
+	for try := 0; ; try++ {
+		s.addr = freeAddress(t)
+		err := s.start()
+		if err == nil {
+			return s
+		}
+		// Somebody else may have taken the port in between.
+		if try == 2 {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Addr is the HOST:PORT of the server. It stays the same after Restart.
+func (s *Server) Addr() string { return s.addr }
+
+// URL is that of database 0, without a password.
+func (s *Server) URL() string { return "redis://" + s.addr + "/0" }
+
+// SentinelURL is that of what a sentinel watches.
+func (s *Server) SentinelURL() string { return "redis+sentinel://" + s.addr + "/main/0" }
+
+// Dir is the folder that the server works in.
+func (s *Server) Dir() string { return s.dir }
+
+// Stop kills the server, as a crash does. It is nothing to stop it twice.
+func (s *Server) Stop() {
+	if s.cmd == nil {
+		return
+	}
+	s.cmd.Process.Kill() // also ends a paused one
+	<-s.exited
+	s.cmd = nil
+}
+
+// Restart starts the server again, on the same port and with the same folder,
+// after stopping it if need be. It has lost its data unless args kept them.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Stop()
+	if err := s.start(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Pause stops the process with SIGSTOP: connections stay open and get no
+// answer, until Resume.
+func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused server go on.
+func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(signal syscall.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(signal); err != nil {
+		s.t.Fatalf("redis-server: %v: %v", signal, err)
+	}
+}
+
+func (s *Server) start() error {
+	host, port, _ := net.SplitHostPort(s.addr)
+	args := slices.Concat(s.first, []string{"--bind", host, "--port", port, "--dir", s.dir, "--daemonize", "no"}, s.args)
+	s.log = new(bytes.Buffer)
+	s.cmd = exec.Command("redis-server", args...)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	if err := s.cmd.Start(); err != nil {
+		s.cmd = nil
+		return err
+	}
+	s.exited = make(chan struct{})
+	go func(cmd *exec.Cmd, exited chan struct{}) {
+		cmd.Wait()
+		close(exited)
+	}(s.cmd, s.exited)
+
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if s.answers() {
+			return nil
+		}
+		select {
+		case <-s.exited:
+			s.cmd = nil
+			return fmt.Errorf("redis-server ended at once:\n%s", s.log)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	s.Stop()
+	return fmt.Errorf("redis-server does not answer at %s after %s:\n%s", s.addr, patience, s.log)
+}
+
+// answers reports whether this very process answers to PING; one that asks for
+// a password does, too.
+func (s *Server) answers() bool {
+	conn, err := net.DialTimeout("tcp", s.addr, time.Second)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(time.Second))
+	fmt.Fprint(conn, "PING\r\n")
+	reply := make([]byte, 64)
+	n, _ := conn.Read(reply)
+	select {
+	case <-s.exited:
+		return false
+	default:
+	}
+	return strings.HasPrefix(string(reply[:n]), "+PONG") || strings.HasPrefix(string(reply[:n]), "-NOAUTH")
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
+}

@@ -1,0 +1,116 @@
+// Package redisstore keeps records in Redis, so that all processes that use
+// the same Redis and prefix share one token.
+//
+//	client, err := redisstore.Open("redis://127.0.0.1:6379/0")
+//	if err != nil {
+//		return err
+//	}
+//	defer client.Close()
+//	store := redisstore.New(client, redisstore.Config{})
+//
+// # Keys
+//
+// All keys begin with Config.Prefix, here mintonce. A name in braces is a hash
+// tag: all keys of a credential are in one slot of a cluster.
+//
+//	mintonce:{NAME}          hash    the record, one readable field per fact
+//	mintonce:{NAME}:lock     string  HOLDER/RANDOM, with a time to live
+//	mintonce:{NAME}:history  stream  what happened, about 1,000 entries, never a token
+//	mintonce:changes         stream  name and generation of each swap, about 1,000 entries
+//	mintonce:marker          string  random, written once
+//
+// The token is the field value of the record, in clear: whoever may read the
+// record has it. No secret of an app is ever in Redis.
+//
+// # Records
+//
+// A load is one script: record and clock are read in the same step. A swap is
+// one script: it compares revision and write id with what the caller has seen,
+// and then replaces the record, adds to the history and announces the change.
+// Its own repetition after a lost reply is recognized by the write id, and
+// succeeds without doing anything. The scripts know nothing of the protocol.
+//
+// Every swap is announced. A process that did not mint so reads the record
+// twice per mint, once when it begins and once when it ends, which is cheaper
+// than knowing here what is news.
+//
+// # Locks
+//
+// Locks are those of github.com/bsm/redislock, taken without retries, with a
+// value that is new for every attempt. A lease is renewed every quarter of its
+// time to live. Trust in it ends nine tenths of that time after the last
+// successful command was sent, also when Redis hangs; the answer that it is not
+// held ends it at once. A lock whose reply was lost is given back in the
+// background, and lapses if that fails too. Locks keep mints rare; that no
+// token is lost does not depend on them.
+//
+// # News
+//
+// A Store that watches anything follows mintonce:changes over one connection of
+// its own, whatever the number of names: a read that blocks for up to two
+// seconds, from the last entry seen. Once per round it looks at the marker and
+// at the newest entry. If there is another marker, or none, or if the newest
+// entry is older than one that was seen, then Redis was flushed or went back to
+// older data; then, and after every lost connection, all watchers are told to
+// look again. So they are when more entries came at once than the stream keeps.
+//
+// At rest that is 90 commands a minute for each process that watches (GET,
+// XREVRANGE and XREAD, every two seconds), for 10 names as for 100,000. A load
+// is 1 command, a swap 1 (2 on a cluster), a lock 1 (3 when it is held by
+// somebody else), a renewal 1, a release 1; a script that Redis does not have
+// in its cache costs one more, once.
+//
+// # The server
+//
+// Redis 5.0 or later; tested with 7.0. [Store.Inspect] reads the state that
+// this section asks for.
+//
+// Eviction: set maxmemory-policy to noeviction. Any other policy may evict a
+// record, which then is put back by a process that remembers it; if none does,
+// it takes a mint.
+//
+// Persistence: with appendonly yes and appendfsync everysec, a crash loses at
+// most about a second of writes. Without persistence a restart is a flush.
+// Neither loses a token while any process that has seen it is alive: it notices
+// within seconds and writes the record back.
+//
+// Access: with Redis 6 or later, give the processes a user of their own, with
+// the prefix in use:
+//
+//	ACL SETUSER mintonce on >PASSWORD ~mintonce:* +@connection +eval +evalsha +time +exists +hgetall +hmget +hset +del +get +set +getrange +pexpire +pttl +xadd +xread +xrevrange
+//
+// A cluster client also needs +cluster and +command, and Inspect needs +info. A
+// process that never mints nor reports needs less:
+//
+//	ACL SETUSER mintonce-reader on >PASSWORD ~mintonce:* +@connection +eval +evalsha +time +hgetall +get +pttl +xread +xrevrange
+//
+// # Sentinel and Cluster
+//
+// With Sentinel, use redis.NewFailoverClient or a redis+sentinel URL, never
+// replicas for reading. A failover may lose the newest writes, the lock among
+// them: records are written back, and at most one more mint takes place.
+//
+// On Redis Cluster, mintonce:changes and mintonce:marker are in other slots
+// than the records, so that a change is announced by a second command after the
+// swap. If the process dies in between, or the command fails, watchers learn of
+// the change only when they look by themselves. The marker tells of a flush of
+// its own shard; losses of another shard are found when its records are looked
+// at.
+//
+// # Contexts
+//
+// go-redis heeds the deadline of a context and, once a command is sent, not its
+// cancellation: a call that is cancelled returns at its deadline, or after the
+// client's ReadTimeout, a second for those of [Open]. That is why a client
+// without ContextTimeoutEnabled is refused, and others are warned of; see
+// [CheckClient].
+//
+// # What is not guaranteed
+//
+//   - A swap that succeeded may be lost, if Redis crashes before it is on disk
+//     or on a replica. The protocol of package coordinator expects that.
+//   - Two processes may hold the same lock, after a failover or when one is
+//     paused. The protocol expects that, too.
+//   - A history entry that is appended by itself, not by a swap, may appear
+//     twice or be missing.
+package redisstore

@@ -1,0 +1,87 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Health is what matters of a Redis server. A field is zero where the user may
+// not ask for it; Unknown says so.
+type Health struct {
+	Version         string        // "7.2.4"
+	Mode            string        // "standalone", "cluster" or "sentinel"
+	Role            string        // "master" or "slave", as Redis calls them
+	Replicas        int           // connected to this server
+	MaxmemoryPolicy string        // should be "noeviction"
+	AppendOnly      bool          // every write is logged to disk
+	RoundTrip       time.Duration // of one command
+	ClockSkew       time.Duration // the server's clock less ours, give or take half of RoundTrip
+	Unknown         []error       // one per question that was not answered
+}
+
+// Inspect asks the server for its state. On a cluster that is the one with the
+// change stream. It returns an error only if the server does not serve at all;
+// a command that the user may not run is noted in Health.Unknown.
+func (s *Store) Inspect(ctx context.Context) (Health, error) {
+	if s.unfit != nil {
+		return Health{}, s.unfit
+	}
+	server, err := nodeOf(ctx, s.client, s.changesKey())
+	if err != nil {
+		return Health{}, explain("inspect", err)
+	}
+	var h Health
+	for _, question := range []func(context.Context, *redis.Client) error{h.askTime, h.askInfo} {
+		err := question(ctx, server)
+		switch {
+		case redis.HasErrorPrefix(err, "NOPERM"), redis.HasErrorPrefix(err, "ERR unknown command"):
+			h.Unknown = append(h.Unknown, explain("inspect", err))
+		case err != nil:
+			return Health{}, explain("inspect", err)
+		}
+	}
+	return h, nil
+}
+
+// askTime measures the second of two round trips: the first may connect.
+func (h *Health) askTime(ctx context.Context, server *redis.Client) error {
+	if err := server.Time(ctx).Err(); err != nil {
+		return err
+	}
+	sent := time.Now()
+	theirs, err := server.Time(ctx).Result()
+	if err != nil {
+		return err
+	}
+	h.RoundTrip = time.Since(sent)
+	h.ClockSkew = theirs.Sub(sent.Add(h.RoundTrip / 2)).Round(time.Millisecond)
+	return nil
+}
+
+// askInfo reads INFO. It has the eviction policy too, so that CONFIG, which
+// managed servers forbid, is not needed.
+func (h *Health) askInfo(ctx context.Context, server *redis.Client) error {
+	text, err := server.Info(ctx).Result()
+	if err != nil {
+		return err
+	}
+	info := make(map[string]string)
+	for line := range strings.Lines(text) {
+		if name, value, found := strings.Cut(strings.TrimSpace(line), ":"); found {
+			info[name] = value
+		}
+	}
+	h.Version, h.Mode, h.Role = info["redis_version"], info["redis_mode"], info["role"]
+	h.MaxmemoryPolicy = info["maxmemory_policy"]
+	h.AppendOnly = info["aof_enabled"] == "1"
+	h.Replicas, _ = strconv.Atoi(info["connected_slaves"])
+	if h.MaxmemoryPolicy == "" {
+		h.Unknown = append(h.Unknown, errors.New("redisstore: inspect: INFO does not tell maxmemory_policy"))
+	}
+	return nil
+}

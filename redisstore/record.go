@@ -1,0 +1,161 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/mintonce/mintonce/coordinator"
+	"github.com/redis/go-redis/v9"
+)
+
+// streamLength is how many entries a history and the change stream keep, or a
+// few more: Redis trims whole nodes.
+const streamLength = 1000
+
+// Load implements coordinator.Store with one command.
+func (s *Store) Load(ctx context.Context, name string) (coordinator.Record, time.Time, error) {
+	if err := s.check(name); err != nil {
+		return coordinator.Record{}, time.Time{}, err
+	}
+	reply, err := s.run(ctx, loadScript, []string{s.recordKey(name)})
+	if err != nil {
+		return coordinator.Record{}, time.Time{}, explain("load "+name, err)
+	}
+	now, stored, err := parseLoad(reply)
+	if err != nil {
+		return coordinator.Record{}, time.Time{}, explain("load "+name, err)
+	}
+	record, err := coordinator.ParseRecord(stored)
+	if err != nil {
+		return coordinator.Record{}, time.Time{}, fmt.Errorf("redisstore: load %s: %w", name, err)
+	}
+	return record, now, nil
+}
+
+// The outcomes of swap.lua.
+const (
+	outcomeConflict int64 = iota
+	outcomeSwapped
+	outcomeRepeated
+)
+
+// Swap implements coordinator.Store with one command, and one more on a
+// cluster. Every swap is announced to the watchers, also one that only begins
+// a mint: telling news from no news would be the protocol's business.
+//
+// On a cluster the announcement comes after the swap. If it fails, Config.Warn
+// is told and Swap succeeds: watchers then learn of the change when they next
+// look by themselves.
+func (s *Store) Swap(ctx context.Context, name string, old coordinator.Stamp, next coordinator.Record, events ...coordinator.Event) (time.Time, error) {
+	if err := s.check(name); err != nil {
+		return time.Time{}, err
+	}
+	if !next.Exists() {
+		return time.Time{}, fmt.Errorf("redisstore: swap %s: the new record has no lineage: make it with Record.Child", name)
+	}
+	keys := []string{s.recordKey(name), s.historyKey(name)}
+	if !s.clustered() {
+		keys = append(keys, s.changesKey())
+	}
+	reply, err := s.run(ctx, swapScript, keys, swapArgs(name, old, next, events)...)
+	if err != nil {
+		return time.Time{}, explain("swap "+name, err)
+	}
+	outcome, now, err := parseSwap(reply)
+	if err != nil {
+		return time.Time{}, explain("swap "+name, err)
+	}
+	if outcome == outcomeConflict {
+		return now, coordinator.ErrConflict
+	}
+	if s.clustered() {
+		s.announce(ctx, name, next.Grant.Generation)
+	}
+	return now, nil
+}
+
+// announce adds an entry to the change stream.
+func (s *Store) announce(ctx context.Context, name string, generation int64) {
+	err := s.client.XAdd(ctx, &redis.XAddArgs{
+		Stream: s.changesKey(), MaxLen: streamLength, Approx: true,
+		Values: []any{"name", name, "generation", generation},
+	}).Err()
+	if err != nil {
+		s.warn(explain("announce a change of "+name, err))
+	}
+}
+
+func swapArgs(name string, old coordinator.Stamp, next coordinator.Record, events []coordinator.Event) []any {
+	expected := ""
+	if old != (coordinator.Stamp{}) {
+		expected = old.String()
+	}
+	args := []any{expected, next.Stamp().String(), streamLength, name, next.Grant.Generation}
+	args = appendFields(args, next.Fields())
+	for _, e := range events {
+		args = appendFields(args, e.Fields())
+	}
+	return args
+}
+
+// appendFields appends the number of strings and the strings; nothing for an
+// event that says nothing, which a stream cannot hold.
+func appendFields(args []any, fields map[string]string) []any {
+	if len(fields) == 0 {
+		return args
+	}
+	args = append(args, 2*len(fields))
+	for name, value := range fields {
+		args = append(args, name, value)
+	}
+	return args
+}
+
+// errReply says that something answers that is not Redis, or not our script.
+var errReply = errors.New("unexpected reply")
+
+func parseLoad(reply []any) (time.Time, map[string]string, error) {
+	if len(reply) != 3 {
+		return time.Time{}, nil, errReply
+	}
+	now, err := parseTime(reply[0], reply[1])
+	flat, ok := reply[2].([]any)
+	if err != nil || !ok || len(flat)%2 != 0 {
+		return time.Time{}, nil, errReply
+	}
+	fields := make(map[string]string, len(flat)/2)
+	for i := 0; i < len(flat); i += 2 {
+		name, ok1 := flat[i].(string)
+		value, ok2 := flat[i+1].(string)
+		if !ok1 || !ok2 {
+			return time.Time{}, nil, errReply
+		}
+		fields[name] = value
+	}
+	return now, fields, nil
+}
+
+func parseSwap(reply []any) (int64, time.Time, error) {
+	if len(reply) != 3 {
+		return 0, time.Time{}, errReply
+	}
+	outcome, ok := reply[0].(int64)
+	now, err := parseTime(reply[1], reply[2])
+	if !ok || err != nil || outcome < outcomeConflict || outcome > outcomeRepeated {
+		return 0, time.Time{}, errReply
+	}
+	return outcome, now, nil
+}
+
+// parseTime reads the reply of TIME.
+func parseTime(seconds, micros any) (time.Time, error) {
+	s, err1 := strconv.ParseInt(fmt.Sprint(seconds), 10, 64)
+	us, err2 := strconv.ParseInt(fmt.Sprint(micros), 10, 64)
+	if err1 != nil || err2 != nil {
+		return time.Time{}, errReply
+	}
+	return time.Unix(s, us*1000).UTC(), nil
+}

@@ -1,0 +1,282 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/coordinator/storetest"
+	"github.com/mintonce/mintonce/internal/redistest"
+	"github.com/mintonce/mintonce/redisstore"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	logging.Disable() // go-redis writes what it cannot reach to stderr
+	goleak.VerifyTestMain(m)
+}
+
+func TestConformanceRedis(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	server := redistest.Start(t)
+	t.Run("group", func(t *testing.T) { // ends after its parallel subtests
+		db := 0
+		storetest.Run(t, func(t testing.TB) storetest.Fixture {
+			mu.Lock()
+			defer mu.Unlock()
+			db++
+			return fixtureWith(server.URL(), fmt.Sprint("check", db))
+		})
+	})
+}
+
+func fixtureWith(url, prefix string) storetest.Fixture {
+	return storetest.Fixture{
+		Open: func(t testing.TB) coordinator.Store { return open(t, url, redisstore.Config{Prefix: prefix}) },
+		WriteRaw: func(t testing.TB, name string, fields map[string]string) {
+			client := dial(t, url)
+			key := prefix + ":{" + name + "}"
+			if err := errors.Join(client.Del(t.Context(), key).Err(), client.HSet(t.Context(), key, fields).Err()); err != nil {
+				t.Fatal(err)
+			}
+		},
+		DropLock: func(t testing.TB, name string) {
+			if err := dial(t, url).Del(t.Context(), prefix+":{"+name+"}:lock").Err(); err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+}
+
+func startMini(t testing.TB) *miniredis.Miniredis {
+	t.Helper()
+	server := miniredis.NewMiniRedis()
+	server.ClockTTL(true)
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	return server
+}
+
+// dial returns a client with the package's own options.
+func dial(t testing.TB, url string) redis.UniversalClient {
+	t.Helper()
+	client, err := redisstore.Open(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+func open(t testing.TB, url string, cfg redisstore.Config) *redisstore.Store {
+	t.Helper()
+	return redisstore.New(dial(t, url), cfg)
+}
+
+// write replaces r by a child with a token, and returns that.
+func write(t testing.TB, s *redisstore.Store, name string, r coordinator.Record, events ...coordinator.Event) coordinator.Record {
+	t.Helper()
+	child := child(r)
+	if _, err := s.Swap(t.Context(), name, r.Stamp(), child, events...); err != nil {
+		t.Fatalf("Swap(%q): %v", name, err)
+	}
+	return child
+}
+
+const secret = "SECRET-token-value"
+
+func child(r coordinator.Record) coordinator.Record {
+	child := r.Child(coordinator.NewStamp(r, time.Now()))
+	child.Grant = coordinator.Grant{
+		Value: secret, Generation: r.Grant.Generation + 1,
+		IssuedAt: time.Now().Truncate(time.Millisecond), ExpiresAt: time.Now().Add(time.Hour).Truncate(time.Millisecond),
+	}
+	return child
+}
+
+// TestKeys holds the store to the layout that operators see.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	ctx, server := t.Context(), startMini(t)
+	s := open(t, "redis://"+server.Addr(), redisstore.Config{Prefix: "p"})
+	r := write(t, s, "shop", coordinator.Record{}, coordinator.Event{Kind: coordinator.EventMinted, Name: "shop", By: "host-1"})
+	lease, err := s.Lock(ctx, "shop", "host/1", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Release(ctx)
+	hinted := make(chan struct{}, 8)
+	stop := s.Watch("shop", func() { hinted <- struct{}{} })
+	defer stop()
+	<-hinted
+
+	want := map[string]string{"p:{shop}": "hash", "p:{shop}:lock": "string", "p:{shop}:history": "stream", "p:changes": "stream", "p:marker": "string"}
+	for _, key := range server.Keys() {
+		if got := server.Type(key); got != want[key] {
+			t.Errorf("key %s is a %s, want %q", key, got, want[key])
+		}
+		delete(want, key)
+		expires := key == "p:{shop}:lock"
+		if ttl := server.TTL(key); (ttl > 0) != expires {
+			t.Errorf("key %s has the ttl %s", key, ttl)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("missing keys: %v", want)
+	}
+	if got := server.HGet("p:{shop}", "revision") + "." + server.HGet("p:{shop}", "write_id"); got != r.Stamp().String() {
+		t.Errorf("revision and write_id are %s, want %s", got, r.Stamp())
+	}
+	if lock, _ := server.Get("p:{shop}:lock"); !strings.HasPrefix(lock, "host/1/") || len(lock) < 30 {
+		t.Errorf("the lock's value is %q, want the instance and a long random part", lock)
+	}
+	for _, key := range []string{"p:{shop}:history", "p:changes"} {
+		entries, _ := server.Stream(key)
+		if len(entries) != 1 {
+			t.Errorf("%s has %d entries, want 1", key, len(entries))
+		}
+		for _, entry := range entries {
+			if text := strings.Join(entry.Values, " "); strings.Contains(text, secret) {
+				t.Errorf("%s shows the token: %s", key, text)
+			}
+		}
+	}
+	if locked, err := s.Holder(ctx, "shop"); err != nil || locked == nil || locked.Holder != "host/1" || locked.Remaining <= 0 {
+		t.Errorf("Holder: %+v, %v", locked, err)
+	}
+}
+
+// TestStreamsAreCapped: neither history nor changes grow without bound.
+func TestStreamsAreCapped(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{redistest.Start(t).URL(), "redis+cluster://" + startCluster(t).Addr()} {
+		s, client := open(t, url, redisstore.Config{}), dial(t, url)
+		event := coordinator.Event{Kind: coordinator.EventMinted}
+		var r coordinator.Record
+		for range 1300 {
+			r = write(t, s, "shop", r, event)
+		}
+		if err := s.Append(t.Context(), "market", slices.Repeat([]coordinator.Event{event}, 1300)...); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range []string{"mintonce:{shop}:history", "mintonce:{market}:history", "mintonce:changes"} {
+			if n := client.XLen(t.Context(), key).Val(); n < 1000 || n > 1200 {
+				t.Errorf("%s has %d entries, want about 1000", key, n)
+			}
+		}
+	}
+}
+
+// TestOutOfMemory: a swap that Redis refuses leaves the old record whole.
+func TestOutOfMemory(t *testing.T) {
+	t.Parallel()
+	ctx, url := t.Context(), redistest.Start(t).URL()
+	s, client := open(t, url, redisstore.Config{}), dial(t, url)
+	r := write(t, s, "shop", coordinator.Record{})
+	if err := client.ConfigSet(ctx, "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Swap(ctx, "shop", r.Stamp(), child(r))
+	if err == nil || !strings.Contains(err.Error(), "maxmemory") {
+		t.Errorf("Swap without memory: error %v, want one that names maxmemory", err)
+	}
+	if got, _, err := s.Load(ctx, "shop"); err != nil || got.Stamp() != r.Stamp() {
+		t.Errorf("after a refused Swap: record %v, error %v; want %v", got.Stamp(), err, r.Stamp())
+	}
+}
+
+// TestForeignHistory: a key of the store that holds something else must not
+// tear a swap.
+func TestForeignHistory(t *testing.T) {
+	t.Parallel()
+	ctx, url := t.Context(), redistest.Start(t).URL()
+	s, client := open(t, url, redisstore.Config{}), dial(t, url)
+	r := write(t, s, "shop", coordinator.Record{})
+	client.Set(ctx, "mintonce:{shop}:history", "x", 0)
+	_, err := s.Swap(ctx, "shop", r.Stamp(), child(r), coordinator.Event{Kind: coordinator.EventMinted})
+	if err == nil || !strings.Contains(err.Error(), "another program uses it") {
+		t.Errorf("Swap with a foreign history: error %v", err)
+	}
+	if got, _, err := s.Load(ctx, "shop"); err != nil || got.Stamp() != r.Stamp() {
+		t.Errorf("after a refused Swap: record %v, error %v; want %v", got.Stamp(), err, r.Stamp())
+	}
+}
+
+// TestScriptFlush: scripts are sent again when Redis has forgotten them.
+func TestScriptFlush(t *testing.T) {
+	t.Parallel()
+	url := redistest.Start(t).URL()
+	s := open(t, url, redisstore.Config{})
+	r := write(t, s, "shop", coordinator.Record{})
+	if err := dial(t, url).ScriptFlush(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, "shop", r)
+}
+
+func TestBadPrefixAndName(t *testing.T) {
+	t.Parallel()
+	server := startMini(t)
+	for _, prefix := range []string{"a{b}", "a b", strings.Repeat("p", 65), "ä"} {
+		s := open(t, "redis://"+server.Addr(), redisstore.Config{Prefix: prefix})
+		if _, _, err := s.Load(t.Context(), "shop"); err == nil || !strings.Contains(err.Error(), "Config.Prefix") {
+			t.Errorf("prefix %q: error %v, want one about Config.Prefix", prefix, err)
+		}
+	}
+	s := open(t, "redis://"+server.Addr(), redisstore.Config{})
+	for _, name := range []string{"", "a}b", "a:b", "..", strings.Repeat("n", 65)} {
+		_, _, load := s.Load(t.Context(), name)
+		_, swap := s.Swap(t.Context(), name, coordinator.Stamp{}, child(coordinator.Record{}))
+		_, lock := s.Lock(t.Context(), name, "me", time.Second)
+		_, history := s.History(t.Context(), name, 1)
+		for _, err := range []error{load, swap, lock, history, s.Append(t.Context(), name)} {
+			if !errors.Is(err, coordinator.ErrBadName) {
+				t.Errorf("name %q: error %v, want ErrBadName", name, err)
+			}
+		}
+	}
+	if keys := server.Keys(); len(keys) > 0 {
+		t.Errorf("bad prefixes and names have written keys: %q", keys)
+	}
+}
+
+func TestInspect(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--maxmemory-policy", "allkeys-lru")
+	s := open(t, server.URL(), redisstore.Config{})
+	h, err := s.Inspect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.MaxmemoryPolicy != "allkeys-lru" || h.Role != "master" || h.Mode != "standalone" || h.Version == "" || h.AppendOnly || h.Replicas != 0 || len(h.Unknown) > 0 {
+		t.Errorf("Inspect: %+v", h)
+	}
+	if h.RoundTrip <= 0 || h.ClockSkew.Abs() > h.RoundTrip+time.Second {
+		t.Errorf("Inspect: round trip %s, clock skew %s", h.RoundTrip, h.ClockSkew)
+	}
+	err = dial(t, server.URL()).Do(t.Context(), "ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-info", "-config").Err()
+	if err != nil {
+		t.Fatal(err)
+	}
+	limited := open(t, "redis://app:pw@"+server.Addr(), redisstore.Config{})
+	h, err = limited.Inspect(t.Context())
+	if err != nil || len(h.Unknown) != 1 || !strings.Contains(h.Unknown[0].Error(), "INFO") || h.RoundTrip <= 0 {
+		t.Errorf("Inspect without INFO: %+v, %v", h, err)
+	}
+	server.Stop()
+	if _, err := s.Inspect(context.Background()); err == nil {
+		t.Error("Inspect of a server that is gone succeeded")
+	}
+}

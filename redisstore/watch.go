@@ -1,0 +1,113 @@
+package redisstore
+
+import "sync"
+
+// watch is one subscriber to hints about one name.
+type watch struct {
+	mu     sync.Mutex // guards notify: it is not called any more once it is nil
+	notify func()
+}
+
+func (w *watch) wake() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.notify != nil {
+		w.notify()
+	}
+}
+
+// end waits for a hint that is being delivered.
+func (w *watch) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.notify = nil
+}
+
+// Watch implements coordinator.Watcher. The first watch starts one follower of
+// the change stream, with one connection, which serves every name of this
+// Store; the stop of the last one ends it and waits for that. notify must not
+// call stop.
+//
+// The first hint comes once the follower knows its place in the stream. While
+// Redis is away there are no hints; when it is back, every watch gets one.
+func (s *Store) Watch(name string, notify func()) (stop func()) {
+	if err := s.check(name); err != nil {
+		s.warn(err)
+		return func() {}
+	}
+	w := &watch{notify: notify}
+	s.mu.Lock()
+	if s.watches[name] == nil {
+		s.watches[name] = make(map[*watch]struct{})
+	}
+	s.watches[name][w] = struct{}{}
+	if s.follower == nil {
+		s.follower = s.follow()
+	}
+	placed := s.follower.placed
+	s.mu.Unlock()
+	if placed {
+		// Nobody else tells it. Not from here: the caller may hold a lock that
+		// notify needs.
+		go w.wake()
+	}
+	return func() {
+		s.unwatch(name, w)
+		w.end()
+	}
+}
+
+func (s *Store) unwatch(name string, w *watch) {
+	s.mu.Lock()
+	delete(s.watches[name], w)
+	if len(s.watches[name]) == 0 {
+		delete(s.watches, name)
+	}
+	last := s.follower
+	if len(s.watches) > 0 {
+		last = nil
+	} else {
+		s.follower = nil
+	}
+	s.mu.Unlock()
+	if last != nil {
+		last.end()
+	}
+}
+
+// place notes whether f knows its place in the stream. When it has found it,
+// everybody is told: anything may have happened before.
+func (s *Store) place(f *follower, placed bool) {
+	s.mu.Lock()
+	f.placed = placed
+	s.mu.Unlock()
+	if placed {
+		s.wakeAll()
+	}
+}
+
+func (s *Store) wakeAll() {
+	s.mu.Lock()
+	all := make([]*watch, 0, len(s.watches))
+	for _, watches := range s.watches {
+		for w := range watches {
+			all = append(all, w)
+		}
+	}
+	s.mu.Unlock()
+	for _, w := range all {
+		w.wake()
+	}
+}
+
+func (s *Store) wake(name string) {
+	s.mu.Lock()
+	some := make([]*watch, 0, len(s.watches[name]))
+	for w := range s.watches[name] {
+		some = append(some, w)
+	}
+	s.mu.Unlock()
+	for _, w := range some {
+		w.wake()
+	}
+}

@@ -1,0 +1,287 @@
+package redisstore_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/internal/faultproxy"
+	"github.com/mintonce/mintonce/internal/redistest"
+	"github.com/mintonce/mintonce/redisstore"
+	"github.com/redis/go-redis/v9"
+)
+
+// watched is a watch and its hints.
+type watched struct {
+	hints chan struct{}
+	stop  func()
+}
+
+func watch(t *testing.T, s *redisstore.Store, name string) *watched {
+	t.Helper()
+	w := &watched{hints: make(chan struct{}, 1)}
+	w.stop = s.Watch(name, func() {
+		select {
+		case w.hints <- struct{}{}:
+		default:
+		}
+	})
+	t.Cleanup(w.stop)
+	return w
+}
+
+// want waits for a hint.
+func (w *watched) want(t *testing.T, within time.Duration, when string) {
+	t.Helper()
+	select {
+	case <-w.hints:
+	case <-time.After(within):
+		t.Fatalf("no hint %s, within %s", when, within)
+	}
+}
+
+// quiet expects that there is no hint for d.
+func (w *watched) quiet(t *testing.T, d time.Duration, when string) {
+	t.Helper()
+	select {
+	case <-w.hints:
+		t.Errorf("a hint %s", when)
+	case <-time.After(d):
+	}
+}
+
+// TestLossesAreNoticed: whatever the store loses, everybody is told to look
+// again, also those whose record nobody touched.
+func TestLossesAreNoticed(t *testing.T) {
+	t.Parallel()
+	losses := map[string]func(t *testing.T, client redis.UniversalClient){
+		"flush":  func(t *testing.T, c redis.UniversalClient) { c.FlushAll(t.Context()) },
+		"marker": func(t *testing.T, c redis.UniversalClient) { c.Set(t.Context(), "mintonce:marker", "another", 0) },
+		"roll-back": func(t *testing.T, c redis.UniversalClient) {
+			newest := c.XRevRangeN(t.Context(), "mintonce:changes", "+", "-", 1).Val()
+			c.XDel(t.Context(), "mintonce:changes", newest[0].ID)
+		},
+		// New entries hide that older ones are gone: only the marker tells.
+		"flush and a write": func(t *testing.T, c redis.UniversalClient) {
+			c.TxPipelined(t.Context(), func(p redis.Pipeliner) error {
+				p.FlushAll(t.Context())
+				return p.XAdd(t.Context(), &redis.XAddArgs{Stream: "mintonce:changes", Values: []string{"name", "market", "generation", "1"}}).Err()
+			})
+		},
+	}
+	for name, lose := range losses {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := redistest.Start(t).URL()
+			s, other := open(t, url, redisstore.Config{}), open(t, url, redisstore.Config{})
+			write(t, s, "market", coordinator.Record{})
+			mine, theirs := watch(t, s, "shop"), watch(t, other, "shop")
+			mine.want(t, generous, "at first")
+			theirs.want(t, generous, "at first")
+			lose(t, dial(t, url))
+			mine.want(t, generous, "after a loss")
+			theirs.want(t, generous, "after a loss")
+			if client := dial(t, url); client.Get(t.Context(), "mintonce:marker").Val() == "" {
+				t.Error("there is no marker")
+			}
+			// Nothing is lost a second time, and news go on.
+			mine.quiet(t, 3*time.Second, "after the loss was told")
+			write(t, other, "shop", coordinator.Record{})
+			mine.want(t, generous, "after a write")
+		})
+	}
+}
+
+// TestFollowerReconnects: after an outage, everybody is told; news go on. The
+// outage is told once.
+func TestFollowerReconnects(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	proxy := faultproxy.New(t, server.Addr())
+	warnings := make(chan error, 100)
+	s := open(t, "redis://"+proxy.Addr(), redisstore.Config{Warn: func(err error) { warnings <- err }})
+	near := open(t, server.URL(), redisstore.Config{})
+	w := watch(t, s, "shop")
+	w.want(t, generous, "at first")
+	proxy.Refuse()
+	r := write(t, near, "shop", coordinator.Record{})
+	w.quiet(t, time.Second, "while cut off")
+	proxy.Accept()
+	w.want(t, generous, "after the outage")
+	write(t, near, "shop", r)
+	w.want(t, generous, "after a write")
+	if n, first := len(warnings), <-warnings; n != 1 || !strings.Contains(first.Error(), "follow the changes") {
+		t.Errorf("%d warnings, the first is %v; want 1", n, first)
+	}
+	time.Sleep(3 * time.Second) // a round without errors: the next outage is another one
+	proxy.Cut()
+	select {
+	case <-warnings:
+	case <-time.After(generous):
+		t.Error("no warning of a second outage")
+	}
+}
+
+// TestFollowerWithoutPermission: a follower that may not read the stream warns
+// once, and does not send everybody to look again and again.
+func TestFollowerWithoutPermission(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	if err := dial(t, server.URL()).Do(t.Context(), "ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-xread").Err(); err != nil {
+		t.Fatal(err)
+	}
+	warnings := make(chan error, 100)
+	s := open(t, "redis://app:pw@"+server.Addr(), redisstore.Config{Warn: func(err error) { warnings <- err }})
+	w := watch(t, s, "shop")
+	if err := <-warnings; !strings.Contains(err.Error(), "XREAD") {
+		t.Errorf("warning: %v", err)
+	}
+	w.quiet(t, 2*time.Second, "from a follower that cannot read")
+	if len(warnings) > 0 {
+		t.Errorf("%d more warnings, such as %v", len(warnings), <-warnings)
+	}
+}
+
+// TestFollowerElsewhere: the follower's connection leads to another server
+// than the store's, and both work.
+func TestFollowerElsewhere(t *testing.T) {
+	t.Parallel()
+	here, elsewhere := redistest.Start(t), redistest.Start(t)
+	var target atomic.Value
+	target.Store(here.Addr())
+	o, err := redisstore.ParseURL(here.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Dialer = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, target.Load().(string))
+	}
+	client := redis.NewUniversalClient(o)
+	t.Cleanup(func() { client.Close() })
+	s := redisstore.New(client, redisstore.Config{})
+	r := write(t, s, "shop", coordinator.Record{}) // leaves a connection to here in the pool
+	target.Store(elsewhere.Addr())
+	w := watch(t, s, "shop")
+	w.want(t, generous, "at first")
+	target.Store(here.Addr())
+	write(t, s, "shop", r)
+	w.want(t, generous, "after a write that the follower's server does not have")
+}
+
+// TestTrimmedStream: entries may be trimmed before they are read. Whose they
+// were, nobody knows.
+func TestTrimmedStream(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, server.URL(), redisstore.Config{})
+	w := watch(t, s, "shop")
+	w.want(t, generous, "at first")
+	_, err := dial(t, server.URL()).TxPipelined(t.Context(), func(p redis.Pipeliner) error {
+		for i := range 1200 {
+			p.XAdd(t.Context(), &redis.XAddArgs{Stream: "mintonce:changes", MaxLen: 1000, Values: []any{"name", "market", "generation", i}})
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.want(t, generous, "after more changes of others than the stream keeps")
+}
+
+// TestHangIsNoticed: a connection that stays open and says nothing is given up.
+func TestHangIsNoticed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, server.URL(), redisstore.Config{})
+	w := watch(t, s, "shop")
+	w.want(t, generous, "at first")
+	server.Pause()
+	w.quiet(t, 4*time.Second, "while Redis hangs") // a blocked read may take 3 s
+	server.Resume()
+	w.want(t, generous, "when Redis is back")
+}
+
+// TestRestartIsNoticed: Redis is gone and comes back empty.
+func TestRestartIsNoticed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, server.URL(), redisstore.Config{})
+	w := watch(t, s, "shop")
+	w.want(t, generous, "at first")
+	server.Restart()
+	w.want(t, generous, "after a restart")
+	write(t, s, "shop", coordinator.Record{})
+	w.want(t, generous, "after a write")
+}
+
+// TestWatchBeforeRedis: a watch may begin while Redis is away.
+func TestWatchBeforeRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Stop()
+	s := open(t, server.URL(), redisstore.Config{})
+	w := watch(t, s, "shop")
+	w.quiet(t, 300*time.Millisecond, "without Redis")
+	server.Restart()
+	w.want(t, generous, "when Redis is there")
+}
+
+// TestCommandsAreConstant: at rest, 1,000 names cost Redis what one does.
+func TestCommandsAreConstant(t *testing.T) {
+	t.Parallel()
+	const rest = 4 * time.Second // two rounds
+	costs := make(map[int]int)
+	for _, names := range []int{1, 1000} {
+		server := redistest.Start(t)
+		s := open(t, server.URL(), redisstore.Config{})
+		var first *watched
+		for i := range names {
+			first = watch(t, s, fmt.Sprint("name-", i))
+		}
+		first.want(t, generous, "at first")
+		client := dial(t, server.URL())
+		before := commands(t, client)
+		time.Sleep(rest)
+		costs[names] = commands(t, client) - before - 1 // our own INFO
+		if connections := info(t, client, "clients")["connected_clients"]; connections != "3" {
+			t.Errorf("%d names: %s connections, want 3: the pool's, the follower's, and ours", names, connections)
+		}
+	}
+	const perRound = 3 // GET, XREVRANGE, XREAD; a round takes 2 s
+	for names, cost := range costs {
+		if cost < perRound || cost > 3*perRound {
+			t.Errorf("%d names: %d commands in %s, want about %d", names, cost, rest, 2*perRound)
+		}
+	}
+}
+
+// commands is how many commands Redis has executed.
+func commands(t *testing.T, client redis.UniversalClient) int {
+	t.Helper()
+	n, err := strconv.Atoi(info(t, client, "stats")["total_commands_processed"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func info(t *testing.T, client redis.UniversalClient, section string) map[string]string {
+	t.Helper()
+	text, err := client.Info(t.Context(), section).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := make(map[string]string)
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		fields[name] = value
+	}
+	return fields
+}
