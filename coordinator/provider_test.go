@@ -21,7 +21,6 @@ type provider struct {
 
 	mu        sync.Mutex
 	mints     int
-	rotations int
 	tokens    []issued
 	failures  []error       // for the next mints, in order
 	hold      chan struct{} // if not nil, answers wait until it is closed
