@@ -1,0 +1,101 @@
+package wechat
+
+import (
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"github.com/mintonce/mintonce/coordinator"
+)
+
+// longestQuote bounds what is quoted of an errmsg.
+const longestQuote = 160
+
+// refused turns an error code of a token endpoint into an error. WeChat
+// answered, so nothing was minted. Even if "busy" (-1) hid a mint, that would
+// come to no harm: a mint was needed, and is tried again until one succeeds.
+func refused(code int, errmsg, secret string) *coordinator.SourceError {
+	errmsg = withoutSecret(errmsg, secret)
+	m, known := meanings[code]
+	if !known {
+		m = meaning{class: coordinator.Transient, message: "WeChat refused, for a reason that mintonce does not know", advice: "look the code up in WeChat's documentation"}
+		if quoted := quote(errmsg); quoted != "" {
+			m.message += ": " + quoted
+		}
+	}
+	if code == 40164 || code == 61004 {
+		if ip := addressIn(errmsg); ip.IsValid() {
+			m.message = "the address " + ip.String() + " is not on the IP whitelist"
+			m.advice = "add " + ip.String() + " to the account's IP whitelist in WeChat's console"
+		}
+	}
+	if rid := requestID(errmsg); rid != "" {
+		m.message += ", rid " + rid
+	}
+	return &coordinator.SourceError{
+		Class:   m.class,
+		Code:    code,
+		Message: m.message,
+		Advice:  m.advice,
+		After:   m.after,
+		Refused: true,
+	}
+}
+
+var (
+	ridPattern  = regexp.MustCompile(`\brid: ?([0-9a-f]{4,8}(?:-[0-9a-f]{4,8}){1,3})\b`)
+	linkPattern = regexp.MustCompile(`\S*://\S*`)
+)
+
+// requestID returns WeChat's id of the request, with which /cgi-bin/openapi/rid/get
+// and WeChat's support find it for seven days.
+func requestID(errmsg string) string {
+	if found := ridPattern.FindStringSubmatch(errmsg); found != nil {
+		return found[1]
+	}
+	return ""
+}
+
+// withoutSecret is for the case that a reply, or a gateway's in WeChat's place,
+// repeats the request.
+func withoutSecret(text, secret string) string {
+	text = strings.ReplaceAll(text, secret, "[secret]")
+	return strings.ReplaceAll(text, url.QueryEscape(secret), "[secret]")
+}
+
+// quote returns errmsg in a form that is fit for a log line and a terminal:
+// short, on one line, without links and without its rid.
+func quote(errmsg string) string {
+	text := strings.ToValidUTF8(errmsg, "?")
+	text = ridPattern.ReplaceAllString(text, " ")
+	text = linkPattern.ReplaceAllString(text, "[link]")
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > longestQuote {
+		text = strings.ToValidUTF8(text[:longestQuote], "") + "..."
+	}
+	return text
+}
+
+// addressIn returns the address in an errmsg such as "invalid ip 203.0.113.7
+// ipv6 ::ffff:203.0.113.7, not in whitelist", or the zero Addr. Only what
+// parses as an address is shown: people will copy it into a whitelist.
+func addressIn(errmsg string) netip.Addr {
+	words := strings.FieldsFunc(errmsg, func(r rune) bool {
+		return !strings.ContainsRune("0123456789abcdefABCDEF.:", r)
+	})
+	for _, word := range words {
+		ip, err := netip.ParseAddr(strings.TrimRight(word, "."))
+		if err == nil && !ip.IsUnspecified() {
+			return ip.Unmap()
+		}
+	}
+	return netip.Addr{}
+}
