@@ -62,6 +62,11 @@ func New(name string, source Source, store Store, config Config) (*Coordinator, 
 	if source == nil && !config.NeverMint {
 		return nil, errors.New("mintonce: New needs a Source, or Config.NeverMint")
 	}
+	if checker, ok := source.(Checker); ok {
+		if err := checker.Check(); err != nil {
+			return nil, err
+		}
+	}
 	config, err := config.withDefaults()
 	if err != nil {
 		return nil, err
@@ -156,7 +161,8 @@ func (c *Coordinator) publish() {
 		s.end = min(s.end, old.end)
 	}
 	s.look = min(s.end, c.nextLook(now).Sub(c.epoch))
-	s.token = Token{Value: g.Value, Generation: g.Generation, ExpiresAt: c.epoch.Add(s.end)}
+	s.token = NewToken(g.Value, c.epoch.Add(s.end))
+	s.token.Generation = g.Generation
 	c.current.Store(s)
 	close(c.fresh)
 	c.fresh = make(chan struct{})

@@ -216,8 +216,8 @@ func TestClocks(t *testing.T) {
 				token(t, a)
 				end := time.Now().Add(f.provider.life - f.provider.latency)
 				tok := token(t, b)
-				if !tok.ExpiresAt.Equal(end) {
-					t.Errorf("expires in %s, want %s", time.Until(tok.ExpiresAt), time.Until(end))
+				if !tok.ExpiresAt().Equal(end) {
+					t.Errorf("expires in %s, want %s", time.Until(tok.ExpiresAt()), time.Until(end))
 				}
 				away(faults)
 				time.Sleep(time.Until(end) - time.Millisecond)
@@ -338,14 +338,14 @@ func TestIdempotentSourceNeedsNoStore(t *testing.T) {
 
 func TestSourcePanicsAndHostileTokens(t *testing.T) {
 	for name, tok := range map[string]coordinator.Token{
-		"no value":    {ExpiresAt: time.Now().Add(time.Hour)},
+		"no value":    coordinator.NewToken("", time.Now().Add(time.Hour)),
 		"no expiry":   {Value: "secret"},
-		"expired":     {Value: "secret", ExpiresAt: time.Now().Add(-time.Hour)},
-		"eternal":     {Value: "secret", ExpiresAt: time.Now().Add(100 * 365 * 24 * time.Hour)},
-		"too large":   {Value: strings.Repeat("secret", 10000), ExpiresAt: time.Now().Add(time.Hour)},
-		"large state": coordinator.Token{Value: "x", ExpiresAt: time.Now().Add(time.Hour)}.WithState(strings.Repeat("secret", 10000)),
-		"not ASCII":   {Value: "secret\xff", ExpiresAt: time.Now().Add(time.Hour)},
-		"two lines":   {Value: "secret\nsecret", ExpiresAt: time.Now().Add(time.Hour)},
+		"expired":     coordinator.NewToken("secret", time.Now().Add(-time.Hour)),
+		"eternal":     coordinator.NewToken("secret", time.Now().Add(100*365*24*time.Hour)),
+		"too large":   coordinator.NewToken(strings.Repeat("secret", 10000), time.Now().Add(time.Hour)),
+		"large state": coordinator.NewToken("x", time.Now().Add(time.Hour)).WithState(strings.Repeat("secret", 10000)),
+		"not ASCII":   coordinator.NewToken("secret\xff", time.Now().Add(time.Hour)),
+		"two lines":   coordinator.NewToken("secret\nsecret", time.Now().Add(time.Hour)),
 		"panic":       {},
 	} {
 		t.Run(name, func(t *testing.T) {

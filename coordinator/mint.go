@@ -188,9 +188,9 @@ func (c *Coordinator) checkToken(m *mint, t Token) error {
 		problem = "has characters that no token has"
 	case len(t.Value) > maxTokenSize || len(t.State()) > maxTokenSize:
 		problem = fmt.Sprintf("is larger than %d bytes", maxTokenSize)
-	case !t.ExpiresAt.After(m.sent):
+	case !t.ExpiresAt().After(m.sent):
 		problem = "has expired already"
-	case t.ExpiresAt.Sub(m.sent) > 10*365*24*time.Hour:
+	case t.ExpiresAt().Sub(m.sent) > 10*365*24*time.Hour:
 		problem = "expires in more than ten years"
 	default:
 		return nil
@@ -206,7 +206,7 @@ func (c *Coordinator) grant(m *mint, t Token) Grant {
 	issued := c.clock.at(m.sent)
 	return Grant{
 		Value: t.Value, State: t.State(), MintedBy: c.cfg.Instance, Reason: m.attempt.Reason,
-		IssuedAt: issued, ExpiresAt: issued.Add(t.ExpiresAt.Sub(m.sent)).Truncate(time.Millisecond),
+		IssuedAt: issued, ExpiresAt: issued.Add(t.ExpiresAt().Sub(m.sent)).Truncate(time.Millisecond),
 	}
 }
 

@@ -64,7 +64,7 @@ func (p *provider) Mint(ctx context.Context, prev coordinator.Token) (coordinato
 			return coordinator.Token{}, ctx.Err()
 		}
 	}
-	return coordinator.Token{Value: value, ExpiresAt: sent.Add(end.Sub(sent))}.WithState("refresh-" + value), nil
+	return coordinator.NewToken(value, sent.Add(end.Sub(sent))).WithState("refresh-" + value), nil
 }
 
 func (p *provider) refusal() error {

@@ -12,8 +12,8 @@ type Source interface {
 	// Mint asks the provider for a token. prev is the current token, with its
 	// State; it is the zero Token when there is none.
 	//
-	// The result carries Value, State where the source needs it, and ExpiresAt
-	// reckoned from the moment the request was sent.
+	// The result is a NewToken whose end is reckoned from the moment the request
+	// was sent, WithState where the source needs one.
 	//
 	// Mint must send at most one request, must not retry, and must return soon
 	// after ctx ends. A failure should be a [SourceError]: only its Refused
@@ -30,6 +30,13 @@ type Source interface {
 type Rotator interface {
 	// Rotate is like Mint, but obliges the provider to issue a new token.
 	Rotate(ctx context.Context, prev Token) (Token, error)
+}
+
+// Checker is a Source that can tell a configuration that cannot work. New asks
+// it, so that a mistake shows at the start and not at the first mint.
+type Checker interface {
+	// Check sends nothing. Its error names the field and the remedy.
+	Check() error
 }
 
 // Kind says what a mint does to the token before it.

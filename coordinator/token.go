@@ -13,33 +13,52 @@ import (
 // Printing a Token with package fmt, slog or JSON shows its fingerprint and not
 // its value or state. Package fmt cannot be kept from looking into a Token that
 // lies in an unexported field of somebody else's type.
+//
+// It has four words, the most that Go passes in registers: see BenchmarkToken.
 type Token struct {
 	// Value is the secret that goes into a request.
 	Value string
-	// ExpiresAt is when the provider stops accepting Value. It lies on the
-	// clock of this process and carries a monotonic reading, so that
-	// time.Until(t.ExpiresAt) is right even where the wall clock is not.
-	ExpiresAt time.Time
 	// Generation counts the tokens of one record. A Source leaves it zero.
 	Generation int64
 
-	// A pointer, so that a Token is returned in registers: see BenchmarkToken.
-	state *string
+	more *more // nil if there is nothing more
+}
+
+// more is what few callers ask for. It is not changed once it is in a Token.
+type more struct {
+	expiresAt time.Time
+	state     string
+}
+
+// NewToken returns what a Source has minted: the value, and when the provider
+// stops accepting it.
+func NewToken(value string, expiresAt time.Time) Token {
+	return Token{Value: value, more: &more{expiresAt: expiresAt}}
+}
+
+// ExpiresAt is when the provider stops accepting the token. It lies on the
+// clock of this process and carries a monotonic reading, so that time.Until of
+// it is right even where the wall clock is not.
+func (t Token) ExpiresAt() time.Time {
+	if t.more == nil {
+		return time.Time{}
+	}
+	return t.more.expiresAt
 }
 
 // State is what a Source needs to mint the next token, such as a refresh
 // token. It is as secret as Value. Only sources see it: a token that comes from
 // a Coordinator has none.
 func (t Token) State() string {
-	if t.state == nil {
+	if t.more == nil {
 		return ""
 	}
-	return *t.state
+	return t.more.state
 }
 
 // WithState returns t with the state, for a Source to return.
 func (t Token) WithState(state string) Token {
-	t.state = &state
+	t.more = &more{expiresAt: t.ExpiresAt(), state: state}
 	return t
 }
 

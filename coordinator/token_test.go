@@ -19,7 +19,8 @@ const (
 )
 
 func secrets(t *testing.T) map[string]any {
-	token := coordinator.Token{Value: secretValue, Generation: 7, ExpiresAt: day}.WithState(secretState)
+	token := coordinator.NewToken(secretValue, day).WithState(secretState)
+	token.Generation = 7
 	grant := grantOf(secretValue, day, time.Hour)
 	grant.State = secretState
 	record, _ := coordinator.Record{}.Child(stamp(day)).Commit("late", grant, lastWins)

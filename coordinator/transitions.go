@@ -186,7 +186,7 @@ func (r Record) Judge(value string, now time.Time, minimumAge time.Duration) Ver
 	switch {
 	case value == "" || r.Grant.Value == "":
 		return Unknown
-	case value == r.Grant.Value && r.Age(now) < minimumAge:
+	case value == r.Grant.Value && minimumAge > 0 && r.Age(now) < minimumAge:
 		return TooYoung
 	case value == r.Grant.Value:
 		return Acted

@@ -169,7 +169,7 @@ func (a *account) mint(ctx context.Context, build func(context.Context) (*http.R
 	if failure != nil {
 		return coordinator.Token{}, failure
 	}
-	return coordinator.Token{Value: answer.token, ExpiresAt: sent.Add(answer.lifetime)}, nil
+	return coordinator.NewToken(answer.token, sent.Add(answer.lifetime)), nil
 }
 
 func badConfig(err error) *coordinator.SourceError {

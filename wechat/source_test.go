@@ -70,7 +70,7 @@ func TestMint(t *testing.T) {
 		if !fake.Accepts(token.Value) {
 			t.Errorf("%s: the token is not one that the provider accepts", name)
 		}
-		if life := token.ExpiresAt.Sub(before); life < 345*time.Second-time.Second || life > 345*time.Second+time.Minute {
+		if life := token.ExpiresAt().Sub(before); life < 345*time.Second-time.Second || life > 345*time.Second+time.Minute {
 			t.Errorf("%s: the token lives for %s, want 345 s", name, life)
 		}
 	}
@@ -100,7 +100,7 @@ func TestExpiryCountsFromBeforeSending(t *testing.T) {
 	held.Release()
 	token := <-minted
 
-	if end := token.ExpiresAt; end.Before(before.Add(2*time.Hour)) || end.After(arrived.Add(2*time.Hour)) {
+	if end := token.ExpiresAt(); end.Before(before.Add(2*time.Hour)) || end.After(arrived.Add(2*time.Hour)) {
 		t.Errorf("the token ends at %s: want two hours after the request was sent, between %s and %s", end, before, arrived)
 	}
 }
