@@ -1,0 +1,46 @@
+# Every target works on a fresh clone. Those that need redis-server say so.
+.DEFAULT_GOAL := help
+.PHONY: help build demo test race lint bench fuzz deps readme ci
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 10s
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build the command into bin/
+	go build -o bin/ ./cmd/mintonce
+
+demo: ## see in under a minute what it is for
+	go run ./cmd/demo
+
+test: ## all tests; those over a real Redis need redis-server and say so if they skip
+	go test ./...
+
+race: ## all tests with the race detector; redis-server is required
+	MINTONCE_REQUIRE_REDIS=1 go test -race ./...
+
+lint: ## formatting, vet, staticcheck
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+bench: ## each benchmark, beside its plain alternative
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## each fuzz target for FUZZTIME (10s)
+	@go list ./... | while read -r package; do \
+	  go test -list '^Fuzz' "$$package" | grep '^Fuzz' | while read -r target; do \
+	    echo "$$package $$target"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+	  done || exit 1; \
+	done
+
+deps: ## prove that the command holds no module that only tests or the demo need
+	@! go list -deps ./cmd/mintonce | grep -E 'miniredis|gopher-lua|go-internal|goleak|^testing$$|porcupine' || \
+	  { echo "cmd/mintonce depends on test-only packages"; exit 1; }
+	@! go list -deps ./coordinator | grep '\.' | grep -vE '^(github.com/mintonce/|golang.org/x/sync|vendor/)' || \
+	  { echo "coordinator depends on more than the standard library and x/sync"; exit 1; }
+
+ci: ## what continuous integration runs
+	.ci/run
