@@ -53,8 +53,12 @@ func (r Record) Plan(now time.Time, t Traits, rotate bool) Plan {
 	if reason == "" {
 		return Plan{Action: Rest, At: r.nextTurn()}
 	}
-	if wait := r.Usable(now) || len(r.Attempts) >= maxOpen; wait && len(r.Attempts) > 0 && !r.mayRetry(now, t) {
-		return Plan{Action: Await, Reason: reason, At: r.overdueAt()}
+	if r.shouldAwait(now, t) {
+		at := r.overdueAt()
+		if r.Usable(now) {
+			at = earlier(at, r.Grant.ExpiresAt)
+		}
+		return Plan{Action: Await, Reason: reason, At: at}
 	}
 	if until, err := r.forbidden(now, t, rotate); err != nil {
 		return Plan{Action: Blocked, Reason: reason, At: until, Err: err}
@@ -76,6 +80,15 @@ func (r Record) need(now time.Time) string {
 	default:
 		return ""
 	}
+}
+
+// shouldAwait reports whether to leave an unresolved attempt its time: while
+// there is a token to serve, that makes one mint of two. A token that the
+// provider has rejected is none to serve, and an idempotent source takes no
+// harm from two mints.
+func (r Record) shouldAwait(now time.Time, t Traits) bool {
+	serving := r.Usable(now) && !r.rejected() && t.Kind != Idempotent
+	return len(r.Attempts) >= maxOpen || len(r.Attempts) > 0 && serving && !r.mayRetry(now, t)
 }
 
 // mayRetry: a rotating source may use the same refresh token once more, within

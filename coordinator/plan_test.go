@@ -261,3 +261,22 @@ func TestReportsAreHeardWhereTheClockWentBack(t *testing.T) {
 		t.Errorf("a report of a token that is an hour old is %q, want %q", got, coordinator.Acted)
 	}
 }
+
+// A dead holder's attempt is waited for while there is a token to serve, and
+// no longer than that.
+func TestAwaitEndsWithTheToken(t *testing.T) {
+	r := minted(t, "one", day, 2*time.Hour, lastWins)
+	end := r.Grant.ExpiresAt
+	begun := announce(r, "dead", end.Add(-time.Second), lastWins)
+	at := end.Add(-500 * time.Millisecond)
+	if plan := begun.Plan(at, lastWins, false); plan.Action != coordinator.Await || !plan.At.Equal(end) {
+		t.Errorf("with a usable token: action %d until %v, want to wait until %v", plan.Action, plan.At, end)
+	}
+	if plan := begun.Plan(end, lastWins, false); plan.Action != coordinator.Mint {
+		t.Errorf("without: action %d, want to mint", plan.Action)
+	}
+	reported := begun.Child(stamp(at)).Reported("rejected", lastWins)
+	if plan := reported.Plan(at, lastWins, false); plan.Action != coordinator.Mint {
+		t.Errorf("with a token that the provider has rejected: action %d, want to mint", plan.Action)
+	}
+}

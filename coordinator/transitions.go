@@ -143,6 +143,10 @@ func (r Record) Reported(reason string, t Traits) Record {
 	return r
 }
 
+// rejected reports whether the doubt is a report, at a provider where each mint
+// issues another token.
+func (r Record) rejected() bool { return r.DoubtAt != 0 && r.DoubtAt == r.CommittedAt }
+
 // Reannounce puts an attempt back that the fleet has given up, because its
 // owner has learned that it may yet be processed.
 func (r Record) Reannounce(a Attempt, deadline time.Time) Record {
