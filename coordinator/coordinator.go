@@ -16,7 +16,8 @@ type Coordinator struct {
 	name   string
 	source Source // nil only with cfg.NeverMint
 	store  Store
-	cfg    Config
+	hints  Watcher // usually the store; nil if it tells no changes
+	cfg    *Config // shared by a Group
 	traits Traits
 	epoch  time.Time // where the durations in served count from
 
@@ -26,16 +27,16 @@ type Coordinator struct {
 	memory   Record     // the last record that this process saw or wrote
 	ahead    bool       // memory has writes that the store has not acknowledged
 	clock    storeClock
-	idle     []string      // own attempts that minted nothing and could not be abandoned yet
-	flight   *flight       // the work under way, or nil
-	news     chan struct{} // closed and replaced at every hint
-	fresh    chan struct{} // closed and replaced when a token is published
-	quiet    time.Time     // no work of its own accord before this
-	obstacle error         // why the last flight did not settle
-	away     bool          // the store did not answer the last time
-	rotation *rotation     // asked for and not begun
-	early    int64         // the generation for which an early report was counted
-	running  int           // calls of Run
+	idle     []string  // own attempts that minted nothing and could not be abandoned yet
+	flight   *flight   // the work under way, or nil
+	news     signal    // sent at every hint
+	fresh    signal    // sent when a token is published
+	quiet    time.Time // no work of its own accord before this
+	obstacle error     // why the last flight did not settle
+	away     bool      // the store did not answer the last time
+	rotation *rotation // asked for and not begun
+	early    int64     // the generation for which an early report was counted
+	running  int       // calls of Run
 
 	watching watching
 	copying  copying
@@ -53,11 +54,20 @@ type served struct {
 // New returns the coordinator of the credential called name, which must be of
 // the form NamePattern. It contacts neither store nor provider.
 func New(name string, source Source, store Store, config Config) (*Coordinator, error) {
-	if err := CheckName(name); err != nil {
-		return nil, err
-	}
 	if store == nil {
 		return nil, errors.New("mintonce: New needs a Store")
+	}
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	hints, _ := store.(Watcher)
+	return newCoordinator(name, source, store, hints, &config)
+}
+
+func newCoordinator(name string, source Source, store Store, hints Watcher, config *Config) (*Coordinator, error) {
+	if err := CheckName(name); err != nil {
+		return nil, err
 	}
 	if source == nil && !config.NeverMint {
 		return nil, errors.New("mintonce: New needs a Source, or Config.NeverMint")
@@ -67,11 +77,7 @@ func New(name string, source Source, store Store, config Config) (*Coordinator, 
 			return nil, err
 		}
 	}
-	config, err := config.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	c := &Coordinator{name: name, source: source, store: store, cfg: config, epoch: time.Now(), news: make(chan struct{}), fresh: make(chan struct{})}
+	c := &Coordinator{name: name, source: source, store: store, hints: hints, cfg: config, epoch: time.Now()}
 	if source != nil {
 		c.traits = source.Traits()
 	}
@@ -164,8 +170,7 @@ func (c *Coordinator) publish() {
 	s.token = NewToken(g.Value, c.epoch.Add(s.end))
 	s.token.Generation = g.Generation
 	c.current.Store(s)
-	close(c.fresh)
-	c.fresh = make(chan struct{})
+	c.fresh.send()
 }
 
 // nextLook is when this process has to look again of its own accord. The
@@ -187,8 +192,7 @@ func (c *Coordinator) nextLook(now time.Time) time.Time {
 // hinted reports whether this process is told of changes, so that it need not
 // look from time to time. The caller holds mu.
 func (c *Coordinator) hinted() bool {
-	_, ok := c.store.(Watcher)
-	return ok && c.running > 0
+	return c.hints != nil && c.running > 0
 }
 
 // publication returns a channel that is closed when the next token, or the
@@ -196,7 +200,7 @@ func (c *Coordinator) hinted() bool {
 func (c *Coordinator) publication() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.fresh
+	return c.fresh.wait()
 }
 
 // hopeless returns the failure that was met a moment ago, if waiting is no use

@@ -42,7 +42,7 @@ func (c *Coordinator) copyRecord() {
 	}
 	if err := c.writeCopy(record, clock); err != nil {
 		e := c.eventNow(EventCopyFailed)
-		e.Detail = err.Error()
+		e.Detail = detail(err)
 		c.emit(e)
 		return
 	}
@@ -93,7 +93,7 @@ func (c *Coordinator) readCopy() {
 	record, _, err := c.cfg.Fallback.Load(ctx, c.name)
 	if err != nil {
 		e := c.eventNow(EventCopyFailed)
-		e.Detail = err.Error()
+		e.Detail = detail(err)
 		c.emit(e)
 		return
 	}

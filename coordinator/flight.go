@@ -195,7 +195,7 @@ func (c *Coordinator) tellOnce(kind EventKind, sentinel, obstacle error) {
 	c.mu.Unlock()
 	if !known {
 		e := c.eventNow(kind)
-		e.Detail = obstacle.Error()
+		e.Detail = detail(obstacle)
 		c.emit(e)
 	}
 }

@@ -253,7 +253,7 @@ func (c *Coordinator) save(ctx context.Context, m *mint, err error) error {
 		select {
 		case <-ctx.Done():
 			e := c.eventNow(EventUnsaved)
-			e.Attempt, e.Detail = m.attempt.ID, err.Error()
+			e.Attempt, e.Detail = m.attempt.ID, detail(err)
 			c.emit(e)
 			return fmt.Errorf("%w: %w", ErrUnsaved, err)
 		case <-time.After(c.cfg.StoreTimeout/4 + jitter(c.cfg.StoreTimeout/4)):
@@ -273,16 +273,13 @@ func (c *Coordinator) fail(m *mint, err error) error {
 		source = &SourceError{Class: Transient, Message: "no answer from the provider", Err: err}
 	}
 	refused := source.Refused || errors.Is(err, errLostBeforeSending)
-	if refused {
-		c.forget(m.attempt.ID)
-	}
 	if errors.Is(err, ErrLockLost) {
 		c.emit(c.eventNow(EventLockLost))
 	}
 	took := time.Since(m.sent)
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.StoreTimeout)
 	defer cancel()
-	_, _ = c.update(ctx, false, true, func(draft Record, now time.Time) (Record, []Event, bool) {
+	_, failed := c.update(ctx, false, true, func(draft Record, now time.Time) (Record, []Event, bool) {
 		e := c.event(EventUnanswered, now)
 		e.Generation, e.Attempt, e.Reason, e.Took = draft.Grant.Generation, m.attempt.ID, m.attempt.Reason, took
 		e.Class, e.Code, e.Detail = source.Class, source.Code, clip(source.Error())
@@ -297,7 +294,10 @@ func (c *Coordinator) fail(m *mint, err error) error {
 			return draft, []Event{e}, true // that says nothing of the provider
 		}
 		return draft.Fail(c.failure(draft, now, source)), []Event{e}, true
-	}) // if it could not be written, the attempt becomes doubt by itself
+	})
+	if failed != nil && refused {
+		c.forget(m.attempt.ID) // any other attempt becomes doubt by itself
+	}
 	return err
 }
 
@@ -319,6 +319,9 @@ func backoff(failures int, low, high time.Duration) time.Duration {
 	}
 	return wait - jitter(wait/4+1)
 }
+
+// detail is an error's text for an event or a status, where everything is ours.
+func detail(err error) string { return strings.ReplaceAll(err.Error(), "mintonce: ", "") }
 
 // clip bounds a text of a source, and keeps it on one line of valid UTF-8.
 func clip(text string) string {

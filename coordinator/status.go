@@ -120,7 +120,7 @@ func (r Record) next(now time.Time, t Traits) string {
 	case Await:
 		return "mint (" + plan.Reason + ") when another attempt is resolved, in " + in.String() + " at the latest"
 	case Blocked:
-		return "mint (" + plan.Reason + ") in " + in.String() + ": " + plan.Err.Error()
+		return "mint (" + plan.Reason + ") in " + in.String() + ": " + detail(plan.Err)
 	default:
 		return "mint (" + plan.Reason + ") by the first process that looks"
 	}

@@ -195,7 +195,7 @@ func (c *Coordinator) answered(ctx context.Context, err error) error {
 		c.emit(c.eventNow(EventStoreBack))
 	case err != nil && !was:
 		e := c.eventNow(EventStoreAway)
-		e.Detail = err.Error()
+		e.Detail = detail(err)
 		c.emit(e)
 	}
 	if err != nil && !errors.Is(err, ErrStoreUnavailable) {

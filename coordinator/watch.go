@@ -14,37 +14,54 @@ type watching struct {
 func (c *Coordinator) hint() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.news
+	return c.news.wait()
 }
 
 // notify passes a hint on to all who wait.
 func (c *Coordinator) notify() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	close(c.news)
-	c.news = make(chan struct{})
+	c.news.send()
 }
 
 // watch subscribes to hints, if the store has any, until unwatch.
 func (c *Coordinator) watch() {
-	w, ok := c.store.(Watcher)
-	if !ok {
+	if c.hints == nil {
 		return
 	}
 	c.watching.mu.Lock()
 	defer c.watching.mu.Unlock()
 	if c.watching.users++; c.watching.users == 1 {
-		c.watching.stop = w.Watch(c.name, c.notify)
+		c.watching.stop = c.hints.Watch(c.name, c.notify)
 	}
 }
 
 func (c *Coordinator) unwatch() {
-	if _, ok := c.store.(Watcher); !ok {
+	if c.hints == nil {
 		return
 	}
 	c.watching.mu.Lock()
 	defer c.watching.mu.Unlock()
 	if c.watching.users--; c.watching.users == 0 {
 		c.watching.stop()
+	}
+}
+
+// signal tells all who wait for it. The zero value is ready; it is guarded by
+// the lock of what it belongs to.
+type signal struct{ waited chan struct{} }
+
+// wait returns a channel that is closed by the next send.
+func (s *signal) wait() <-chan struct{} {
+	if s.waited == nil {
+		s.waited = make(chan struct{})
+	}
+	return s.waited
+}
+
+func (s *signal) send() {
+	if s.waited != nil {
+		close(s.waited)
+		s.waited = nil
 	}
 }

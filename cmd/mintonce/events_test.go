@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/mintonce/mintonce/coordinator"
+)
+
+// lines is what a log at level info shows of events.
+func lines(most slog.Level, events ...coordinator.Event) []string {
+	var out bytes.Buffer
+	l := newEventLog(slog.New(slog.NewTextHandler(&out, nil)), "shop", most)
+	for _, e := range events {
+		l.observe(e)
+	}
+	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+}
+
+func failure(class coordinator.Class, detail string) coordinator.Event {
+	return coordinator.Event{Kind: coordinator.EventFailed, Class: class, Detail: detail}
+}
+
+func TestTroubleIsLoggedWhenItChanges(t *testing.T) {
+	wrong := func(rid int) coordinator.Event {
+		return failure(coordinator.Configuration, fmt.Sprintf("the AppSecret is wrong, rid 6141b79a-%d (code 40125): check it", rid))
+	}
+	got := lines(slog.LevelError,
+		wrong(1), wrong(2), wrong(3), // the same, but for the request's id
+		failure(coordinator.Transient, "WeChat is busy"), failure(coordinator.Transient, "WeChat is busy"),
+		wrong(4),
+		coordinator.Event{Kind: coordinator.EventMinted},
+		wrong(5), // anew
+	)
+	want := []string{"level=ERROR msg=failed", "level=WARN msg=failed", "level=ERROR msg=failed", "level=INFO msg=minted", "level=ERROR msg=failed"}
+	if len(got) != len(want) {
+		t.Fatalf("%d lines, want %d:\n%s", len(got), len(want), strings.Join(got, "\n"))
+	}
+	for i := range want {
+		if !strings.Contains(got[i], want[i]) {
+			t.Errorf("line %d is %s, want %s", i+1, got[i], want[i])
+		}
+	}
+}
+
+func TestLevels(t *testing.T) {
+	for kind, want := range map[coordinator.EventKind]string{
+		coordinator.EventMinted:     "INFO",
+		coordinator.EventRestored:   "INFO",
+		coordinator.EventRotating:   "INFO",
+		coordinator.EventStoreBack:  "INFO",
+		coordinator.EventStoreAway:  "WARN",
+		coordinator.EventLockLost:   "WARN",
+		coordinator.EventForked:     "WARN",
+		coordinator.EventMismatch:   "ERROR",
+		coordinator.EventUnreadable: "ERROR",
+	} {
+		if got := lines(slog.LevelError, coordinator.Event{Kind: kind})[0]; !strings.Contains(got, "level="+want) {
+			t.Errorf("%s: %s, want %s", kind, got, want)
+		}
+		// A single command tells its failure in one line of its own.
+		if got := lines(slog.LevelInfo, coordinator.Event{Kind: kind})[0]; !strings.Contains(got, "level=INFO") {
+			t.Errorf("%s: %s, want INFO at most", kind, got)
+		}
+	}
+}
+
+func TestOneLineSaysWhoMintedAndWhy(t *testing.T) {
+	got := lines(slog.LevelError, coordinator.Event{Kind: coordinator.EventMinted, Generation: 7, By: "web-1", Reason: "due", Took: 123_456_789, Detail: "mintonce: one\ntwo"})
+	if want := `level=INFO msg=minted token=shop generation=7 by=web-1 reason=due took=123ms detail="one; two"`; len(got) != 1 || !strings.HasSuffix(got[0], want) {
+		t.Errorf("got %q, want %s", got, want)
+	}
+}

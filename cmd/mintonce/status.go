@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/internal/config"
+	"github.com/mintonce/mintonce/internal/plain"
+	"github.com/mintonce/mintonce/internal/statusview"
+	"github.com/spf13/cobra"
+)
+
+const (
+	// statusTimeout bounds one look at all tokens.
+	statusTimeout = 10 * time.Second
+	// watchPeriod is how often --watch looks.
+	watchPeriod = time.Second
+)
+
+// statusOptions say how the status is shown.
+type statusOptions struct{ json, watch bool }
+
+func (a *app) statusCommand() *cobra.Command {
+	var options statusOptions
+	cmd := &cobra.Command{
+		Use:   "status [NAME]",
+		Short: "Show who minted a token, when and why, and what happens next",
+		Long: `status shows the record of a token, or of every configured one: how long it
+lives, who minted it, when and why, what happens next, who holds the lock,
+doubts, failures, the day's mints, and the last events. It never shows a
+token, mints nothing and needs no secret.
+
+--json prints {"tokens": [...]}, which is also what GET /v1/status answers.
+--watch draws it anew every second; where stdout is no terminal, it prints it
+whenever something has happened.`,
+		Example: `  mintonce status shop --store redis://127.0.0.1:6379/0
+  mintonce status --config mintonce.yml --watch
+  mintonce status shop --json | jq '.tokens[0].expires_in'`,
+		Args:              oneName,
+		ValidArgsFunction: a.completeNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.settings(append(args, "")[0])
+			if err != nil {
+				return err
+			}
+			if err := a.ready(c, slog.LevelWarn); err != nil {
+				return err
+			}
+			names := c.Names()
+			if len(args) == 1 || len(names) == 0 {
+				name, err := a.nameOf(cmd, args, c)
+				if err != nil {
+					return err
+				}
+				names = []string{name}
+			}
+			a.begun = true
+			s, err := a.open(c)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			if options.watch {
+				return a.watchStatus(cmd.Context(), s, names, options)
+			}
+			return a.showStatus(cmd.Context(), s, names, options)
+		},
+	}
+	cmd.Flags().BoolVar(&options.json, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&options.watch, "watch", false, "go on until interrupted")
+	return cmd
+}
+
+func (s *session) overview(ctx context.Context, names []string) statusview.Overview {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	return statusview.Read(ctx, names, func(ctx context.Context, name string) (coordinator.Status, error) {
+		status, err := coordinator.ReadStatus(ctx, s.store.Store, name, traitsOf(s.cfg, name))
+		return status, s.explain(err)
+	})
+}
+
+// traitsOf knows the limits of a configured token. It does without the secret
+// if that cannot be read.
+func traitsOf(c *config.Config, name string) coordinator.Traits {
+	w := c.Tokens[name].WeChat
+	if w == nil {
+		return coordinator.Traits{}
+	}
+	if source, _, err := c.Source(name); err == nil {
+		return source.Traits()
+	}
+	return w.Traits()
+}
+
+func (a *app) showStatus(ctx context.Context, s *session, names []string, options statusOptions) error {
+	overview := s.overview(ctx, names)
+	err := overview.Err()
+	if err == nil || len(names) > 1 || options.json {
+		if failed := writeOverview(a.stdout, overview, options); failed != nil {
+			return failed
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return nil
+}
+
+func writeOverview(w io.Writer, overview statusview.Overview, options statusOptions) error {
+	if !options.json {
+		return overview.Write(w)
+	}
+	text, err := json.MarshalIndent(overview, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(text, '\n'))
+	return err
+}
+
+// watchStatus shows the status until ctx ends. On a terminal it is drawn
+// anew every second, and elsewhere when it differs in more than the time.
+func (a *app) watchStatus(ctx context.Context, s *session, names []string, options statusOptions) error {
+	ticker := time.NewTicker(watchPeriod)
+	defer ticker.Stop()
+	screen := isTerminal(a.stdout) && !options.json
+	before := ""
+	for {
+		overview := s.overview(ctx, names)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if now := fingerprint(overview); screen || now != before {
+			before = now
+			if err := a.redraw(overview, options, screen); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// redraw writes at once, so that a screen does not flicker.
+func (a *app) redraw(overview statusview.Overview, options statusOptions, screen bool) error {
+	const home, below = "\x1b[H\x1b[2J", "\x1b[0J"
+	var page bytes.Buffer
+	if screen {
+		page.WriteString(home)
+	}
+	if err := writeOverview(&page, overview, options); err != nil {
+		return err
+	}
+	if screen {
+		page.WriteString(below)
+	} else if !options.json {
+		page.WriteString("\n")
+	}
+	_, err := page.WriteTo(a.stdout)
+	return err
+}
+
+// fingerprint tells overviews apart by everything but what only the time
+// changes.
+func fingerprint(o statusview.Overview) string {
+	text := ""
+	for _, e := range o.Tokens {
+		text += fmt.Sprint(e.Name, e.Status.Revision, e.Status.State, e.Status.LockHolder, len(e.Status.History), plain.Text(e.Err), "\n")
+	}
+	return text
+}
+
+// isTerminal reports whether w is a device that understands a redraw.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

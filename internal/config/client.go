@@ -1,0 +1,77 @@
+package config
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mintonce/mintonce/coordinator"
+)
+
+func (c *Config) checkClients() error {
+	names, keys := make(map[string]bool), make(map[string]string)
+	for i := range c.Clients {
+		client, key := &c.Clients[i], fmt.Sprintf("clients[%d]", i+1)
+		if err := c.checkClient(client, key); err != nil {
+			return err
+		}
+		if names[client.Name] {
+			return c.wrong(key+".name", "is that of another client", "give each client a name of its own")
+		}
+		if other := keys[client.KeySHA256]; other != "" {
+			return c.wrong(key+".key_sha256", "is that of "+other+", too", "give each client a key of its own")
+		}
+		names[client.Name], keys[client.KeySHA256] = true, client.Name
+	}
+	return nil
+}
+
+func (c *Config) checkClient(client *Client, key string) error {
+	if coordinator.CheckName(client.Name) != nil {
+		return c.wrong(key+".name", "is not a good name", "use 1 to 64 characters of A-Z a-z 0-9 . _ -")
+	}
+	client.KeySHA256 = strings.ToLower(client.KeySHA256)
+	if digest, err := hex.DecodeString(client.KeySHA256); err != nil || len(digest) != sha256.Size {
+		return c.wrong(key+".key_sha256", "is not 64 hex digits", "make it with: printf %%s \"$KEY\" | sha256sum")
+	}
+	if len(client.Tokens) == 0 {
+		return c.wrong(key+".tokens", "is empty", "list the names of the tokens that the client may use")
+	}
+	for _, name := range client.Tokens {
+		if _, ok := c.Tokens[name]; !ok {
+			return c.wrong(key+".tokens", "has "+printable(name)+", which is not a token of this config", "%s", suggest(name, c.Tokens))
+		}
+	}
+	if len(client.Rights) == 0 {
+		client.Rights = slices.Clone(DefaultRights)
+	}
+	for _, right := range client.Rights {
+		if !slices.Contains(allRights, right) {
+			return c.wrong(key+".rights", "has "+printable(string(right))+", which is not a right", "use read, report or operate")
+		}
+	}
+	return nil
+}
+
+// MayUse reports whether the client may use the token called name.
+func (c *Client) MayUse(name string) bool { return slices.Contains(c.Tokens, name) }
+
+// Has reports whether the client has a right.
+func (c *Client) Has(right Right) bool { return slices.Contains(c.Rights, right) }
+
+// ByKey returns the client whose key this is, or nil. How long it takes tells
+// nothing of the keys.
+func ByKey(clients []Client, key string) *Client {
+	sum := sha256.Sum256([]byte(key))
+	digest := []byte(hex.EncodeToString(sum[:]))
+	var found *Client
+	for i := range clients {
+		if subtle.ConstantTimeCompare(digest, []byte(clients[i].KeySHA256)) == 1 {
+			found = &clients[i]
+		}
+	}
+	return found
+}

@@ -1,0 +1,109 @@
+// Package config holds what the command mintonce is told: by its config file,
+// by variables and by flags. Every mistake is one *[Error], which names the
+// key, where it stands, the problem and the remedy, and never a secret.
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Config is the configuration of the command. Its zero value is empty: Read and
+// the command fill it, and Check judges it.
+type Config struct {
+	Store     string // where the records are; see package storeurl
+	Fallback  string // a file store for the last-known-good copy; may be empty
+	Prefix    string // separates fleets that share one store
+	Instance  string // this process's name in records
+	Listen    string // HOST:PORT of the HTTP API; empty for none
+	LogLevel  string // debug, info, warn or error
+	LogFormat string // text or json
+	Tokens    map[string]Token
+	Clients   []Client
+
+	origins map[string]string // where the value of a key stands
+}
+
+// Token is a credential to keep fresh.
+type Token struct {
+	WeChat *WeChat // where it comes from
+}
+
+// WeChat is an account at WeChat.
+type WeChat struct {
+	AppID          string
+	SecretFile     string // the file that holds the AppSecret
+	Mode           string // stable (the default) or classic
+	API            string // base URL; default wechat.DefaultAPI
+	AllowPlainHTTP bool   // accept http to other hosts than loopback
+}
+
+// The modes of a WeChat account.
+const (
+	ModeStable  = "stable"
+	ModeClassic = "classic"
+)
+
+// Client is a user of the HTTP API.
+type Client struct {
+	Name      string
+	KeySHA256 string   // in hex, of the key that the client sends
+	Tokens    []string // those that it may use
+	Rights    []Right  // default: DefaultRights
+}
+
+// Right is what a client may do.
+type Right string
+
+// The rights of a client.
+const (
+	MayRead    Right = "read"    // get a token and its status
+	MayReport  Right = "report"  // say that a token was rejected
+	MayOperate Right = "operate" // rotate a token
+)
+
+// DefaultRights are those of a client without a list of its own.
+var DefaultRights = []Right{MayRead, MayReport}
+
+var allRights = []Right{MayRead, MayReport, MayOperate}
+
+// Names returns the names of the tokens, sorted.
+func (c *Config) Names() []string { return slices.Sorted(maps.Keys(c.Tokens)) }
+
+// Set notes where the value of a key comes from, for errors: a flag, a
+// variable, or a place in a file.
+func (c *Config) Set(key, origin string) {
+	if c.origins == nil {
+		c.origins = make(map[string]string)
+	}
+	c.origins[key] = origin
+}
+
+// at names a key by where its value stands.
+func (c *Config) at(key string) string {
+	if origin := c.origins[key]; origin != "" {
+		return origin
+	}
+	return key
+}
+
+// Error is a mistake in the configuration.
+type Error struct {
+	Key     string // what is wrong, with its place if that is known
+	Problem string
+	Remedy  string // may be empty
+}
+
+func (e *Error) Error() string {
+	text := e.Key + " " + e.Problem
+	if e.Remedy != "" {
+		text += ": " + e.Remedy
+	}
+	return text
+}
+
+// wrong returns an Error about a key of the configuration.
+func (c *Config) wrong(key, problem, remedy string, args ...any) error {
+	return &Error{Key: c.at(key), Problem: problem, Remedy: fmt.Sprintf(remedy, args...)}
+}

@@ -1,0 +1,157 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"unicode"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// reader walks the YAML of a file by the shape that it should have. It keeps
+// the first error, and does nothing more after that.
+type reader struct {
+	file   string
+	config *Config
+	err    error
+}
+
+// node is a part of the file and the path to it, such as tokens.shop.wechat.
+type node struct {
+	yaml *yaml.Node
+	path string
+}
+
+// node follows an alias. The walk ends even for an alias within itself,
+// because the shape of a config has an end.
+func (r *reader) node(y *yaml.Node, path string) node {
+	if y.Kind == yaml.AliasNode && y.Alias != nil {
+		y = y.Alias
+	}
+	return node{y, path}
+}
+
+// empty reports whether a key stands without a value.
+func (n node) empty() bool { return n.yaml.Kind == yaml.ScalarNode && n.yaml.ShortTag() == "!!null" }
+
+func (r *reader) place(n node) string {
+	what := n.path
+	if what == "" {
+		what = "the file"
+	}
+	return fmt.Sprintf("%s:%d: %s", r.file, n.yaml.Line, what)
+}
+
+func (r *reader) fail(n node, problem, remedy string) {
+	if r.err == nil {
+		r.err = &Error{r.place(n), problem, remedy}
+	}
+}
+
+// text reads a text. A number is one, too, as it stands; a value that is
+// missing leaves the text empty.
+func (r *reader) text(into *string) func(node) {
+	return func(n node) {
+		if n.yaml.Kind != yaml.ScalarNode {
+			r.fail(n, "must be one text", "write it on one line")
+			return
+		}
+		if n.empty() {
+			return
+		}
+		*into = n.yaml.Value
+		r.config.Set(n.path, r.place(n))
+	}
+}
+
+func (r *reader) boolean(into *bool) func(node) {
+	return func(n node) {
+		value, err := strconv.ParseBool(n.yaml.Value)
+		if n.yaml.Kind != yaml.ScalarNode || n.yaml.ShortTag() != "!!bool" || err != nil {
+			r.fail(n, "must be true or false", "")
+			return
+		}
+		*into = value
+	}
+}
+
+// list reads a list. A key without a value is an empty one.
+func (r *reader) list(n node, element func(node)) {
+	if n.empty() {
+		return
+	}
+	if n.yaml.Kind != yaml.SequenceNode {
+		r.fail(n, "must be a list", "write [A, B], or each on a line of its own after a dash")
+		return
+	}
+	for i, y := range n.yaml.Content {
+		element(r.node(y, fmt.Sprintf("%s[%d]", n.path, i+1)))
+	}
+}
+
+func (r *reader) texts(add func(string)) func(node) {
+	return func(n node) {
+		r.list(n, func(n node) {
+			var s string
+			r.text(&s)(n)
+			add(s)
+		})
+	}
+}
+
+// mapping reads a mapping whose keys are known.
+func (r *reader) mapping(n node, known map[string]func(node)) {
+	r.entries(n, func(key string, n node) {
+		read, ok := known[key]
+		if !ok {
+			r.fail(n, "is not a key that mintonce knows", suggest(key, known))
+			return
+		}
+		read(n)
+	})
+}
+
+// entries reads a mapping whose keys are names.
+func (r *reader) entries(n node, entry func(key string, n node)) {
+	if n.empty() {
+		return
+	}
+	if n.yaml.Kind != yaml.MappingNode {
+		r.fail(n, "must be a mapping", "write KEY: VALUE lines below it")
+		return
+	}
+	seen := make(map[string]bool)
+	for i := 0; i+1 < len(n.yaml.Content) && r.err == nil; i += 2 {
+		keyNode, value := r.node(n.yaml.Content[i], n.path), r.node(n.yaml.Content[i+1], n.path)
+		key := keyNode.yaml.Value
+		path := printable(key)
+		if n.path != "" {
+			path = n.path + "." + path
+		}
+		at := node{&yaml.Node{Line: keyNode.yaml.Line}, path}
+		switch {
+		case keyNode.yaml.Kind != yaml.ScalarNode:
+			r.fail(n, "has a key that is not a text", "write KEY: VALUE lines")
+		case seen[key]:
+			r.fail(at, "stands here a second time", "keep one of them")
+		default:
+			seen[key] = true
+			at.yaml = value.yaml
+			if at.yaml.Line == 0 {
+				at.yaml.Line = keyNode.yaml.Line
+			}
+			entry(key, at)
+		}
+	}
+}
+
+// printable makes a key of the file fit for an error message: short, and on one
+// line.
+func printable(key string) string {
+	const most = 64
+	if len(key) <= most && !slices.ContainsFunc([]rune(key), func(r rune) bool { return !unicode.IsPrint(r) }) && key != "" {
+		return key
+	}
+	return strconv.QuoteToASCII(key[:min(len(key), most)])
+}

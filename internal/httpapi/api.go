@@ -1,0 +1,123 @@
+// Package httpapi is the HTTP API of "mintonce serve": it hands out tokens to
+// applications in any language. It answers in JSON, and with RFC 9457 problem
+// details where something is wrong. No token is ever logged.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/internal/config"
+)
+
+// Credential is one token, as *coordinator.Coordinator keeps it.
+type Credential interface {
+	Token(ctx context.Context) (coordinator.Token, error)
+	Reject(ctx context.Context, value string, cause error) (coordinator.Verdict, error)
+	Rotate(ctx context.Context) (coordinator.Token, error)
+	Status(ctx context.Context) (coordinator.Status, error)
+}
+
+// Config is what an API serves.
+type Config struct {
+	// Credentials are the tokens by name.
+	Credentials map[string]Credential
+	// Clients, if there are any, are the only ones who may use the API. Without
+	// them, everybody on this machine may, and nobody else.
+	Clients []config.Client
+	// Rejection says whether an errcode means that a token was rejected. A
+	// report with another code changes nothing. Nil: every code does.
+	Rejection func(errcode int) bool
+	// Wait bounds how long a request waits for a token. Default 20 s, at most
+	// 30 s.
+	Wait time.Duration
+	// Log gets an access log at level debug. Default: none.
+	Log *slog.Logger
+}
+
+// The limits of a server.
+const (
+	defaultWait  = 20 * time.Second
+	longestWait  = 30 * time.Second
+	maxBody      = 64 << 10
+	maxHeader    = 16 << 10
+	readyTimeout = 2 * time.Second
+)
+
+// api is the handler.
+type api struct {
+	Config
+	names []string // sorted
+	mux   *http.ServeMux
+	cross http.CrossOriginProtection
+}
+
+// New returns the handler of the API.
+func New(cfg Config) http.Handler {
+	if cfg.Wait <= 0 {
+		cfg.Wait = defaultWait
+	}
+	cfg.Wait = min(cfg.Wait, longestWait)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Rejection == nil {
+		cfg.Rejection = func(int) bool { return true }
+	}
+	a := &api{Config: cfg, names: slices.Sorted(maps.Keys(cfg.Credentials)), mux: http.NewServeMux()}
+	a.routes()
+	return a.logged(a.guarded(a.mux))
+}
+
+// routes says what there is. A path that is added here is guarded, logged and
+// bounded like the others.
+func (a *api) routes() {
+	a.handle("/healthz", map[string]endpoint{http.MethodGet: a.healthz})
+	a.handle("/readyz", map[string]endpoint{http.MethodGet: a.readyz})
+	a.handle("/v1/status", map[string]endpoint{http.MethodGet: a.status})
+	a.handle("/v1/tokens/{name}", map[string]endpoint{http.MethodGet: a.token})
+	a.handle("/v1/tokens/{name}/report", map[string]endpoint{http.MethodPost: a.report})
+	a.handle("/v1/tokens/{name}/rotate", map[string]endpoint{http.MethodPost: a.rotate})
+	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { notFound().write(w) })
+}
+
+// endpoint answers a request, or returns what is wrong with it.
+type endpoint func(w http.ResponseWriter, r *http.Request) *problem
+
+// handle registers the methods of a path. ServeMux could tell methods apart,
+// but would answer a wrong one in plain text.
+func (a *api) handle(pattern string, methods map[string]endpoint) {
+	if get, ok := methods[http.MethodGet]; ok {
+		methods[http.MethodHead] = get
+	}
+	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		serve, ok := methods[r.Method]
+		if !ok {
+			wrongMethod(slices.Sorted(maps.Keys(methods))).write(w)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if problem := serve(w, r); problem != nil {
+			problem.write(w)
+		}
+	})
+}
+
+// NewServer returns a server for the handler with bounds on everything that a
+// client may stretch. The caller sets its address and starts it.
+func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      longestWait + 10*time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
