@@ -62,6 +62,7 @@ func TestMistakes(t *testing.T) {
 	token := "tokens: {shop: {wechat: {appid: wx1, "
 	tests := []struct{ name, text, want string }{
 		{"unknown key", "stroe: x\n", "c.yml:1: stroe is not a key that mintonce knows: did you mean store?"},
+		{"unknown key of a mapping", "tokns:\n  shop: {}\n", "c.yml:1: tokns is not a key that mintonce knows: did you mean tokens?"},
 		{"unknown nested key", "tokens:\n  shop:\n    wechat:\n      appid: wx1\n      secretfile: x\n", "c.yml:5: tokens.shop.wechat.secretfile is not a key that mintonce knows: did you mean secret_file?"},
 		{"unknown key like none", "colour: x\n", "c.yml:1: colour is not a key that mintonce knows: the keys are clients, fallback, "},
 		{"secret", token + "secret: hunter2}}}\n", "a secret does not belong into this file"},

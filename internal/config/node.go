@@ -21,6 +21,7 @@ type reader struct {
 type node struct {
 	yaml *yaml.Node
 	path string
+	key  int // the line of its key, if it has one
 }
 
 // node follows an alias. The walk ends even for an alias within itself,
@@ -29,7 +30,7 @@ func (r *reader) node(y *yaml.Node, path string) node {
 	if y.Kind == yaml.AliasNode && y.Alias != nil {
 		y = y.Alias
 	}
-	return node{y, path}
+	return node{yaml: y, path: path}
 }
 
 // empty reports whether a key stands without a value.
@@ -105,7 +106,7 @@ func (r *reader) mapping(n node, known map[string]func(node)) {
 	r.entries(n, func(key string, n node) {
 		read, ok := known[key]
 		if !ok {
-			r.fail(n, "is not a key that mintonce knows", suggest(key, known))
+			r.fail(node{yaml: &yaml.Node{Line: n.key}, path: n.path}, "is not a key that mintonce knows", suggest(key, known))
 			return
 		}
 		read(n)
@@ -129,7 +130,7 @@ func (r *reader) entries(n node, entry func(key string, n node)) {
 		if n.path != "" {
 			path = n.path + "." + path
 		}
-		at := node{&yaml.Node{Line: keyNode.yaml.Line}, path}
+		at := node{yaml: &yaml.Node{Line: keyNode.yaml.Line}, path: path, key: keyNode.yaml.Line}
 		switch {
 		case keyNode.yaml.Kind != yaml.ScalarNode:
 			r.fail(n, "has a key that is not a text", "write KEY: VALUE lines")
