@@ -34,6 +34,7 @@ type Coordinator struct {
 	quiet    time.Time // no work of its own accord before this
 	obstacle error     // why the last flight did not settle
 	away     bool      // the store did not answer the last time
+	missed   bool      // the last look failed: what it was for is still to be found out
 	rotation *rotation // asked for and not begun
 	early    int64     // the generation for which an early report was counted
 	running  int       // calls of Run
@@ -177,7 +178,7 @@ func (c *Coordinator) publish() {
 // caller holds mu.
 func (c *Coordinator) nextLook(now time.Time) time.Time {
 	next := now
-	if plan := c.memory.Plan(c.clock.at(now), c.traits, false); plan.Action != Mint && !c.ahead {
+	if plan := c.planAt(now, nil); plan.Action != Mint && !c.ahead && !c.missed {
 		next = c.clock.passed(plan.At)
 	}
 	if recheck := now.Add(c.cfg.Recheck); !c.hinted() && recheck.Before(next) {

@@ -377,3 +377,47 @@ func (f sourceFunc) Mint(context.Context, coordinator.Token) (coordinator.Token,
 	return f(), nil
 }
 func (f sourceFunc) Traits() coordinator.Traits { return coordinator.Traits{} }
+
+// When one look after a hint fails, what the hint was for must still be found
+// out: there may be no other.
+func TestHintWhoseLookFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a, _ := f.member("a")
+		b, faults := f.member("b")
+		token(t, a)
+		defer f.runs(b)()
+		synctest.Wait()
+		faults.Fail(storetest.Load, 2, errDown) // a rotation is two writes, so two hints
+		if _, err := a.Rotate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		if got := token(t, b); got.Generation != 2 {
+			t.Errorf("5 s after a rotation, it serves %v", got)
+		}
+	})
+}
+
+// The clock of a store that is set back must not keep those from minting who
+// have lived through the token's end.
+func TestStoreClockSetBackIsNoOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		c, _ := f.member("a")
+		token(t, c)
+		time.Sleep(time.Hour)
+		f.memory.Skew(-time.Hour)
+		stop := f.runs(c)
+		defer stop()
+		for range 90 {
+			time.Sleep(time.Minute)
+			if tok := token(t, c); !f.provider.accepts(tok.Value) {
+				t.Fatalf("served %v, which the provider refuses", tok)
+			}
+		}
+		if f.provider.minted() < 2 {
+			t.Error("it was not refreshed")
+		}
+	})
+}

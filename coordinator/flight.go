@@ -123,7 +123,8 @@ func (c *Coordinator) run(f *flight) {
 func (c *Coordinator) rest(err error) {
 	now := time.Now()
 	c.quiet = time.Time{}
-	if plan := c.memory.Plan(c.clock.at(now), c.traits, false); err != nil || c.ahead || plan.Action == Mint {
+	c.missed = errors.Is(err, ErrStoreUnavailable)
+	if plan := c.planAt(now, nil); err != nil || c.ahead || plan.Action == Mint {
 		c.quiet = now.Add(retryPause())
 	}
 	c.publish()
@@ -177,7 +178,23 @@ func (c *Coordinator) step() error {
 func (c *Coordinator) plan() Plan {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.memory.Plan(c.clock.at(time.Now()), c.traits, c.rotation.wants(c.memory))
+	return c.planAt(time.Now(), c.rotation)
+}
+
+// planAt decides on the memory at a local time. The caller holds mu.
+func (c *Coordinator) planAt(local time.Time, order *rotation) Plan {
+	now := c.clock.at(local)
+	return c.asKnown(c.memory, now).Plan(now, c.traits, order.wants(c.memory))
+}
+
+// asKnown returns r as this process has to take it: a token whose end it has
+// lived through is over, even if the store's clock was set back since.
+func (c *Coordinator) asKnown(r Record, now time.Time) Record {
+	s := c.current.Load()
+	if s != nil && s.value == r.Grant.Value && s.until.Equal(r.Grant.ExpiresAt) && time.Since(c.epoch) >= s.end {
+		r.Grant.ExpiresAt = earlier(r.Grant.ExpiresAt, now)
+	}
+	return r
 }
 
 func (c *Coordinator) blocked(plan Plan) error {

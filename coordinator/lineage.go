@@ -64,7 +64,10 @@ func Reconcile(memory, record Record, at Stamp) (Record, Relation) {
 	}
 	joined := kept.clone()
 	// Those who follow rely on it that a newer token has a higher generation.
-	if kept.Grant.Value != other.Grant.Value && kept.Grant.Generation <= other.Grant.Generation {
+	switch {
+	case kept.Grant.Value == other.Grant.Value:
+		joined.Grant.Generation = max(kept.Grant.Generation, other.Grant.Generation)
+	case kept.Grant.Generation <= other.Grant.Generation:
 		joined.Grant.Generation = other.Grant.Generation + 1
 	}
 	joined.Lineage = join(memory.Lineage, record.Lineage)

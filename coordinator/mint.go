@@ -71,7 +71,7 @@ func (c *Coordinator) begin(plan Plan, lease Lease) (*mint, error) {
 	m := &mint{attempt: Attempt{ID: attemptID(), By: c.cfg.Instance, Reason: plan.Reason}, lost: lease.Lost(), end: started.Add(c.cfg.MintTimeout)}
 	rotate := plan.Reason == ReasonRotate
 	_, err := c.update(context.Background(), false, rotate, func(draft Record, now time.Time) (Record, []Event, bool) {
-		again := draft.Plan(now, c.traits, rotate)
+		again := c.asKnown(draft, now).Plan(now, c.traits, rotate)
 		if again.Action != Mint {
 			return draft, nil, false
 		}

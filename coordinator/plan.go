@@ -113,7 +113,8 @@ func (r Record) forbidden(now time.Time, t Traits, rotate bool) (time.Time, erro
 		}
 		return time.Time{}, nil // an operator who has just mended something need not sit out the back-off
 	}
-	if f := r.Failure; now.Before(f.RetryAfter) && (f.Credential == t.Credential || t.Credential == "") {
+	// A failure of the future is one of before the store's clock was set back.
+	if f := r.Failure; now.Before(f.RetryAfter) && now.After(f.At.Add(-time.Minute)) && (f.Credential == t.Credential || t.Credential == "") {
 		return f.RetryAfter, &BackoffError{Failure: f, RetryAfter: f.RetryAfter.Sub(now)}
 	}
 	return time.Time{}, nil

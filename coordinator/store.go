@@ -57,6 +57,28 @@ type Watcher interface {
 	Watch(name string, notify func()) (stop func())
 }
 
+// WatcherOfAll is a Watcher that can tell of every record at once, for a Group.
+type WatcherOfAll interface {
+	// WatchAll is Watch for all names: notify gets the name of the record that
+	// may have changed, or "" if any of them may have, and is first called with
+	// "" when watching has begun.
+	WatchAll(notify func(name string)) (stop func())
+}
+
+// BulkLoader is a Store that loads many records in few round trips.
+type BulkLoader interface {
+	// LoadAll is Load for each of the names, in their order. It returns as many
+	// results as names, or an error if the store could not be reached at all.
+	LoadAll(ctx context.Context, names []string) ([]Loaded, error)
+}
+
+// Loaded is what Load returns.
+type Loaded struct {
+	Record Record
+	Now    time.Time // on the store's clock
+	Err    error
+}
+
 // Historian is a Store that keeps what happened.
 type Historian interface {
 	// History returns up to n entries, the newest first; none for n = 0.

@@ -167,6 +167,7 @@ func (c *Coordinator) swap(ctx context.Context, old Stamp, next Record, events [
 // keep remembers a record that the store holds, and copies it to the fallback.
 func (c *Coordinator) keep(r Record, clock storeClock) {
 	c.mu.Lock()
+	c.missed = false
 	// A slower look must not take back what a faster write has learned.
 	if Relate(c.memory, r) == Level || c.clock.guessed {
 		c.remember(r, clock)
@@ -206,10 +207,5 @@ func (c *Coordinator) answered(ctx context.Context, err error) error {
 
 // pause spreads processes that keep overtaking each other.
 func pause(ctx context.Context, try int) {
-	timer := time.NewTimer(rand.N(time.Millisecond * time.Duration(1+min(try, 20))))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
+	rest(ctx, rand.N(time.Millisecond*time.Duration(1+min(try, 20))))
 }

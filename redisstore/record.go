@@ -24,6 +24,11 @@ func (s *Store) Load(ctx context.Context, name string) (coordinator.Record, time
 	if err != nil {
 		return coordinator.Record{}, time.Time{}, explain("load "+name, err)
 	}
+	return loaded(name, reply)
+}
+
+// loaded reads the answer of load.lua.
+func loaded(name string, reply []any) (coordinator.Record, time.Time, error) {
 	now, stored, err := parseLoad(reply)
 	if err != nil {
 		return coordinator.Record{}, time.Time{}, explain("load "+name, err)

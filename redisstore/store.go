@@ -48,6 +48,8 @@ type Store struct {
 var (
 	_ coordinator.Store         = (*Store)(nil)
 	_ coordinator.Watcher       = (*Store)(nil)
+	_ coordinator.WatcherOfAll  = (*Store)(nil)
+	_ coordinator.BulkLoader    = (*Store)(nil)
 	_ coordinator.Historian     = (*Store)(nil)
 	_ coordinator.LockInspector = (*Store)(nil)
 )

@@ -2,17 +2,20 @@ package redisstore
 
 import "sync"
 
-// watch is one subscriber to hints about one name.
+// watch is one subscriber to hints about one name, or about all.
 type watch struct {
 	mu     sync.Mutex // guards notify: it is not called any more once it is nil
-	notify func()
+	notify func(name string)
 }
 
-func (w *watch) wake() {
+// everyName is where those stand who watch all names. It is no name.
+const everyName = ""
+
+func (w *watch) wake(name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.notify != nil {
-		w.notify()
+		w.notify(name)
 	}
 }
 
@@ -35,6 +38,20 @@ func (s *Store) Watch(name string, notify func()) (stop func()) {
 		s.warn(err)
 		return func() {}
 	}
+	return s.watch(name, func(string) { notify() })
+}
+
+// WatchAll implements coordinator.WatcherOfAll, as Watch does for one name. It
+// costs the same for any number of names.
+func (s *Store) WatchAll(notify func(name string)) (stop func()) {
+	if s.unfit != nil {
+		s.warn(s.unfit)
+		return func() {}
+	}
+	return s.watch(everyName, notify)
+}
+
+func (s *Store) watch(name string, notify func(name string)) (stop func()) {
 	w := &watch{notify: notify}
 	s.mu.Lock()
 	if s.watches[name] == nil {
@@ -49,7 +66,7 @@ func (s *Store) Watch(name string, notify func()) (stop func()) {
 	if placed {
 		// Nobody else tells it. Not from here: the caller may hold a lock that
 		// notify needs.
-		go w.wake()
+		go w.wake(everyName)
 	}
 	return func() {
 		s.unwatch(name, w)
@@ -96,18 +113,21 @@ func (s *Store) wakeAll() {
 	}
 	s.mu.Unlock()
 	for _, w := range all {
-		w.wake()
+		w.wake(everyName)
 	}
 }
 
 func (s *Store) wake(name string) {
 	s.mu.Lock()
-	some := make([]*watch, 0, len(s.watches[name]))
+	some := make([]*watch, 0, len(s.watches[name])+len(s.watches[everyName]))
 	for w := range s.watches[name] {
+		some = append(some, w)
+	}
+	for w := range s.watches[everyName] {
 		some = append(some, w)
 	}
 	s.mu.Unlock()
 	for _, w := range some {
-		w.wake()
+		w.wake(name)
 	}
 }

@@ -64,6 +64,15 @@ func (m *Memory) Load(ctx context.Context, name string) (coordinator.Record, tim
 	return r, m.now(), err
 }
 
+// LoadAll implements [coordinator.BulkLoader].
+func (m *Memory) LoadAll(ctx context.Context, names []string) ([]coordinator.Loaded, error) {
+	all := make([]coordinator.Loaded, len(names))
+	for i, name := range names {
+		all[i].Record, all[i].Now, all[i].Err = m.Load(ctx, name)
+	}
+	return all, ctx.Err()
+}
+
 // Swap implements [coordinator.Store].
 func (m *Memory) Swap(ctx context.Context, name string, old coordinator.Stamp, next coordinator.Record, events ...coordinator.Event) (time.Time, error) {
 	if err := ctx.Err(); err != nil {

@@ -91,6 +91,8 @@ func checks() []check {
 		{"Watcher/several", watchSeveral},
 		{"Watcher/stop is final", watchStop},
 		{"Watcher/lost writes", watchFlush},
+		{"WatcherOfAll/hints", watchAll},
+		{"BulkLoader/same as Load", loadAll},
 		{"Historian/order", historyOrder},
 		{"Historian/swap", historySwap},
 		{"Historian/names are independent", historyNames},

@@ -1,0 +1,248 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+const (
+	// bulk is how many records are loaded in one round trip.
+	bulk = 256
+	// lookers is how many such loads are under way at once: one is parsed while
+	// the next travels.
+	lookers = 4
+)
+
+// Run keeps the credentials of the group that Keep named fresh until ctx ends,
+// as Coordinator.Run does for one. It returns nil, after all mints under way
+// were committed.
+func (g *Group) Run(ctx context.Context) error {
+	g.setRunning(+1)
+	defer g.setRunning(-1)
+	stop := g.hub.follow(g.hinted)
+	defer stop()
+
+	batches := make(chan []*member)
+	var workers sync.WaitGroup
+	for range lookers {
+		workers.Go(func() {
+			for batch := range batches {
+				g.look(ctx, batch)
+			}
+		})
+	}
+	if g.config.IdleAfter > 0 {
+		workers.Go(func() { g.sweep(ctx) })
+	}
+	g.schedule(ctx, batches)
+	close(batches)
+	workers.Wait()
+	g.drain()
+	return nil
+}
+
+// schedule hands out members whose turn has come, until ctx ends.
+func (g *Group) schedule(ctx context.Context, batches chan<- []*member) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		g.mu.Lock()
+		batch, next, ok := g.turns.due(time.Since(g.epoch), bulk)
+		g.mu.Unlock()
+		if len(batch) > 0 {
+			select {
+			case batches <- batch:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		wait := time.Hour
+		if ok {
+			wait = next - time.Since(g.epoch)
+		}
+		timer.Reset(wait)
+		select {
+		case <-timer.C:
+		case <-g.poke:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// hinted gives a member, or all of them, the next turn.
+func (g *Group) hinted(name string) {
+	g.mu.Lock()
+	if name != "" {
+		g.advance(g.members[name])
+	} else {
+		for _, m := range g.members {
+			g.advance(m)
+		}
+	}
+	g.mu.Unlock()
+	g.wake()
+}
+
+// advance gives m the next turn, or another one if it has its turn now. The
+// caller holds mu.
+func (g *Group) advance(m *member) {
+	switch {
+	case m == nil || !m.kept:
+	case m.index == notQueued:
+		m.again = true
+	default:
+		g.turns.set(m, 0)
+	}
+}
+
+// look loads the records of a batch and settles those that need no more than
+// that. The others get a flight each.
+func (g *Group) look(ctx context.Context, batch []*member) {
+	settled := func(int, *member) bool { return false }
+	if loader, ok := g.store.(BulkLoader); ok {
+		loaded, clock, err := g.load(loader, batch)
+		settled = func(i int, m *member) bool { return m.accept(loaded[i], clock) }
+		if err != nil {
+			settled = func(_ int, m *member) bool { return m.postpone() }
+			rest(ctx, retryPause()) // a store that refuses quickly must not be asked as quickly again
+		}
+	}
+	for i, m := range batch {
+		if settled(i, m) {
+			g.rest(m)
+			continue
+		}
+		g.concurrent <- struct{}{}
+		go func() {
+			defer func() { <-g.concurrent }()
+			if f := m.fly(); f != nil {
+				<-f.done
+			}
+			g.rest(m)
+		}()
+	}
+}
+
+// load loads the records of a batch in one round trip.
+func (g *Group) load(loader BulkLoader, batch []*member) ([]Loaded, storeClock, error) {
+	names := make([]string, len(batch))
+	for i, m := range batch {
+		names[i] = m.name
+	}
+	// A bulk takes longer than a single call, and no lease depends on it.
+	ctx, cancel := context.WithTimeout(context.Background(), 5*g.config.StoreTimeout)
+	defer cancel()
+	clock := storeClock{sent: time.Now()}
+	loaded, err := loader.LoadAll(ctx, names)
+	clock.received = time.Now()
+	if err == nil && len(loaded) != len(batch) {
+		err = errors.New("mintonce: LoadAll returned another number of records than was asked for")
+	}
+	return loaded, clock, err
+}
+
+// rest waits for d, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// accept takes a record that was loaded in bulk, if nothing else is to be done
+// about it, and reports whether it did.
+func (c *Coordinator) accept(l Loaded, clock storeClock) bool {
+	if l.Err != nil || !l.Record.Exists() {
+		return false
+	}
+	ours := c.traits.Credential
+	if ours != "" && l.Record.Credential != "" && l.Record.Credential != ours {
+		return false
+	}
+	clock.now = l.Now
+	c.readCopy()
+	c.mu.Lock()
+	fine := !c.ahead && len(c.idle) == 0 && c.flight == nil && Relate(c.memory, l.Record) == Level &&
+		l.Record.Plan(l.Now, c.traits, false).Action == Rest
+	if fine {
+		c.quiet = time.Time{}
+	}
+	c.mu.Unlock()
+	if !fine {
+		return false
+	}
+	_ = c.answered(context.Background(), nil)
+	c.keep(l.Record, clock)
+	return true
+}
+
+// postpone notes that a look failed, and reports whether nothing else is to be
+// done for now.
+func (c *Coordinator) postpone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.missed, c.quiet = true, time.Now().Add(retryPause())
+	return c.planAt(time.Now(), nil).Action == Rest
+}
+
+// rest puts m's next turn where it has to look again.
+func (g *Group) rest(m *member) {
+	m.mu.Lock()
+	next := m.nextLook(time.Now()).Sub(g.epoch)
+	m.mu.Unlock()
+	g.mu.Lock()
+	if m.again {
+		m.again, next = false, 0
+	}
+	g.turn(m, next)
+	g.mu.Unlock()
+	g.wake()
+}
+
+// setRunning tells the members whether the group keeps them fresh.
+func (g *Group) setRunning(by int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running += by
+	for _, m := range g.members {
+		if m.kept {
+			g.serve(m, g.running > 0)
+		}
+	}
+}
+
+// drain waits until no flight of the group is under way.
+func (g *Group) drain() {
+	for range cap(g.concurrent) {
+		g.concurrent <- struct{}{}
+	}
+	for range cap(g.concurrent) {
+		<-g.concurrent
+	}
+}
+
+// sweep drops members that nobody keeps or reads.
+func (g *Group) sweep(ctx context.Context) {
+	ticker := time.NewTicker(g.config.IdleAfter)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		g.mu.Lock()
+		for name, m := range g.members {
+			if !m.kept && m.unread.Swap(true) {
+				g.drop(name)
+			}
+		}
+		g.mu.Unlock()
+	}
+}
