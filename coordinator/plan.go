@@ -140,7 +140,12 @@ func (r Record) overdueAt() time.Time {
 	return at
 }
 
-func (a Attempt) overdue(now time.Time) bool { return !now.Before(a.Deadline.Add(Slack)) }
+// overdue also holds for a deadline that no attempt of today can have: it is
+// from before the store's clock was set back, and nobody knows its true end.
+func (a Attempt) overdue(now time.Time) bool {
+	const farthest = 5 * time.Minute // Config.MintTimeout is a minute at most
+	return !now.Before(a.Deadline.Add(Slack)) || a.Deadline.After(now.Add(farthest))
+}
 
 // refreshAt picks the moment at which a token that lives from now until end is
 // to be replaced: a random point of the last quarter of its life, and not in

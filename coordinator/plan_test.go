@@ -280,3 +280,20 @@ func TestAwaitEndsWithTheToken(t *testing.T) {
 		t.Errorf("with a token that the provider has rejected: action %d, want to mint", plan.Action)
 	}
 }
+
+// An attempt whose deadline lies far ahead is from before the store's clock was
+// set back. Waiting for it would be waiting for hours.
+func TestAttemptOfTheFutureIsGivenUp(t *testing.T) {
+	r := minted(t, "one", day, 2*time.Hour, lastWins)
+	begun := announce(r, "dead", day.Add(time.Hour), lastWins)
+	for _, test := range []struct {
+		back time.Duration
+		want int
+	}{{0, 0}, {4 * time.Minute, 0}, {30 * time.Minute, 1}} {
+		now := day.Add(time.Hour - test.back)
+		after, expired := begun.Child(stamp(now)).Expire(now)
+		if len(expired) != test.want || (after.DoubtAt != 0) != (test.want > 0) {
+			t.Errorf("clock %v back: %d attempts given up, doubt at %d", test.back, len(expired), after.DoubtAt)
+		}
+	}
+}
