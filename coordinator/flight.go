@@ -229,9 +229,12 @@ func (c *Coordinator) withoutStore(err error) error {
 		return err
 	}
 	if c.traits.Kind == Idempotent && !c.cfg.NeverMint {
-		if plan := c.plan(); plan.Action == Mint {
+		switch plan := c.plan(); {
+		case plan.Reason == ReasonRotate:
+			return &rotationError{err} // to force a new token is not idempotent
+		case plan.Action == Mint:
 			return c.mintUnlocked(plan)
-		} else if plan.Action == Blocked {
+		case plan.Action == Blocked:
 			return plan.Err
 		}
 	}

@@ -109,6 +109,13 @@ func (r Record) clone() Record {
 	return r
 }
 
+// vouchesWith reports whether the sides of a fork hold the same token and at
+// least one of them does not doubt it. At an idempotent source that settles the
+// matter: it gave out that token on both sides.
+func (r Record) vouchesWith(other Record) bool {
+	return r.Grant.Value == other.Grant.Value && (r.DoubtAt == 0 || other.DoubtAt == 0)
+}
+
 // join keeps the higher counts of the later day: a fork must not free budget.
 func (b Budget) join(other Budget) Budget {
 	if other.Day > b.Day {

@@ -108,13 +108,13 @@ func (r Record) forbidden(now time.Time, t Traits, rotate bool) (time.Time, erro
 		if t.DailyRotations > 0 && budget.Rotations >= t.DailyRotations {
 			return midnight, &BudgetError{What: "rotations today", Spent: budget.Rotations, Limit: t.DailyRotations, Until: midnight}
 		}
-		if free := budget.RotatedAt.Add(t.RotationSpacing); !budget.RotatedAt.IsZero() && now.Before(free) {
+		if free := budget.RotatedAt.Add(t.RotationSpacing); !budget.RotatedAt.IsZero() && now.Before(free) && !isAhead(budget.RotatedAt, now) {
 			return free, &BudgetError{What: "rotation spacing", Until: free}
 		}
 		return time.Time{}, nil // an operator who has just mended something need not sit out the back-off
 	}
 	// A failure of the future is one of before the store's clock was set back.
-	if f := r.Failure; now.Before(f.RetryAfter) && now.After(f.At.Add(-time.Minute)) && (f.Credential == t.Credential || t.Credential == "") {
+	if f := r.Failure; now.Before(f.RetryAfter) && !isAhead(f.At, now) && (f.Credential == t.Credential || t.Credential == "") {
 		return f.RetryAfter, &BackoffError{Failure: f, RetryAfter: f.RetryAfter.Sub(now)}
 	}
 	return time.Time{}, nil

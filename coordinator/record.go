@@ -154,15 +154,24 @@ func (r Record) attempt(id string) int {
 	return slices.IndexFunc(r.Attempts, func(a Attempt) bool { return a.ID == id })
 }
 
-// Age is how long ago the current token was committed. Where the store's clock
-// was set back behind that revision, it counts from when the token was issued.
+// Age is how long ago the current token was committed. Revisions run ahead of a
+// store's clock that was set back; then it counts from when the token was
+// issued, and is a day where that lies ahead too: the token was not minted a
+// moment ago by this clock.
 func (r Record) Age(now time.Time) time.Duration {
 	committed := time.UnixMilli(r.CommittedAt)
-	if committed.After(now.Add(time.Minute)) {
+	if isAhead(committed, now) {
 		committed = r.Grant.IssuedAt
+	}
+	if isAhead(committed, now) {
+		return 24 * time.Hour
 	}
 	return now.Sub(committed)
 }
+
+// isAhead reports whether a moment that was noted lies so far ahead that the
+// store's clock must have been set back since.
+func isAhead(noted, now time.Time) bool { return noted.After(now.Add(time.Minute)) }
 
 // String describes the record without its secrets.
 func (r Record) String() string {

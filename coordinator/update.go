@@ -102,6 +102,9 @@ func (c *Coordinator) base(ctx context.Context, fresh, adoptCredential bool) (ba
 		b.at = NewStamp(memory, clock.now)
 	}
 	b.record, b.relation = Reconcile(memory, record, b.at)
+	if b.relation == Forked && c.traits.Kind == Idempotent && memory.vouchesWith(record) {
+		b.record.DoubtAt, b.record.DoubtReason = 0, ""
+	}
 	return b, nil
 }
 
@@ -132,6 +135,9 @@ func (c *Coordinator) tidy(b base) (Record, []Event) {
 			draft = draft.Abandon(id)
 			add(EventFailed, id, "abandoned: it minted nothing")
 		}
+	}
+	if isAhead(draft.Failure.At, b.now) {
+		draft.Failure = Failure{} // of before the store's clock was set back; written with the next change
 	}
 	draft, overdue := draft.Expire(b.now)
 	for _, a := range overdue {

@@ -15,13 +15,10 @@ func (s *Store) LoadAll(ctx context.Context, names []string) ([]coordinator.Load
 	if s.unfit != nil {
 		return nil, s.unfit
 	}
-	replies := s.loadPipeline(ctx, names)
-	if slices.ContainsFunc(replies, func(c *redis.Cmd) bool { return redis.HasErrorPrefix(c.Err(), "NOSCRIPT") }) {
+	replies := s.loadPipeline(ctx, names, loadScript.EvalSha)
+	if slices.ContainsFunc(replies, isUnknownScript) {
 		// A server that was restarted, or that nobody has asked before.
-		if err := s.teach(ctx); err != nil {
-			return nil, explain("load records", err)
-		}
-		replies = s.loadPipeline(ctx, names)
+		replies = s.loadPipeline(ctx, names, loadScript.Eval)
 	}
 	all := make([]coordinator.Loaded, len(names))
 	for i, name := range names {
@@ -39,22 +36,17 @@ func (s *Store) LoadAll(ctx context.Context, names []string) ([]coordinator.Load
 	return all, nil
 }
 
-func (s *Store) loadPipeline(ctx context.Context, names []string) []*redis.Cmd {
+func isUnknownScript(reply *redis.Cmd) bool { return redis.HasErrorPrefix(reply.Err(), "NOSCRIPT") }
+
+// evaluate is a way to run a script: by its hash or by its source.
+type evaluate func(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd
+
+func (s *Store) loadPipeline(ctx context.Context, names []string, script evaluate) []*redis.Cmd {
 	pipe := s.client.Pipeline()
 	replies := make([]*redis.Cmd, len(names))
 	for i, name := range names {
-		replies[i] = loadScript.EvalSha(ctx, pipe, []string{s.recordKey(name)})
+		replies[i] = script(ctx, pipe, []string{s.recordKey(name)})
 	}
 	_, _ = pipe.Exec(ctx) // each reply has its own error
 	return replies
-}
-
-// teach makes every server know the load script.
-func (s *Store) teach(ctx context.Context) error {
-	if cluster, ok := s.client.(*redis.ClusterClient); ok {
-		return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-			return loadScript.Load(ctx, node).Err()
-		})
-	}
-	return loadScript.Load(ctx, s.client).Err()
 }

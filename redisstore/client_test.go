@@ -171,7 +171,7 @@ func TestKeysOfOneSlot(t *testing.T) {
 func TestClusterWithoutClusterClient(t *testing.T) {
 	t.Parallel()
 	s := open(t, startCluster(t).URL(), redisstore.Config{})
-	_, err := s.Swap(t.Context(), "shop", coordinator.Stamp{}, child(coordinator.Record{}))
+	_, err := s.Swap(t.Context(), "shop", coordinator.Stamp{}, child(coordinator.Record{}), coordinator.Event{Kind: coordinator.EventMinted})
 	if err == nil || !strings.Contains(err.Error(), "redis+cluster") {
 		t.Errorf("Swap on a cluster without a cluster client: %v", err)
 	}
@@ -216,7 +216,7 @@ func TestExplain(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), generous)
 			defer cancel()
 			s := open(t, test.url, redisstore.Config{})
-			_, err := s.Swap(ctx, "shop", coordinator.Stamp{}, child(coordinator.Record{}))
+			_, err := s.Swap(ctx, "shop", coordinator.Stamp{}, child(coordinator.Record{}), coordinator.Event{Kind: coordinator.EventMinted})
 			var told *redisstore.Error
 			if !errors.As(err, &told) || !strings.Contains(told.Error(), test.want) || told.Remedy == "" {
 				t.Fatalf("Swap: %v; want an *Error with a remedy and %q", err, test.want)

@@ -30,9 +30,8 @@
 // Its own repetition after a lost reply is recognized by the write id, and
 // succeeds without doing anything. The scripts know nothing of the protocol.
 //
-// Every swap is announced. A process that did not mint so reads the record
-// twice per mint, once when it begins and once when it ends, which is cheaper
-// than knowing here what is news.
+// A swap with events is announced, in the same step. One without, the beginning
+// of a mint, is no news to anybody.
 //
 // # Locks
 //
@@ -77,7 +76,7 @@
 // Access: with Redis 6 or later, give the processes a user of their own, with
 // the prefix in use:
 //
-//	ACL SETUSER mintonce on >PASSWORD ~mintonce:* +@connection +eval +evalsha +time +exists +hgetall +hmget +hset +del +get +set +getrange +pexpire +pttl +xadd +xread +xrevrange
+//	ACL SETUSER mintonce on >PASSWORD ~mintonce:* +@connection +eval +evalsha +time +exists +hgetall +hmget +hset +hkeys +hdel +del +get +set +getrange +pexpire +pttl +xadd +xread +xrevrange
 //
 // A cluster client also needs +cluster and +command, and Inspect needs +info. A
 // process that never mints nor reports needs less:

@@ -108,8 +108,8 @@ func TestSwapReplyLost(t *testing.T) {
 	if _, err := far.Swap(t.Context(), "shop", first.Stamp(), next, event); err != nil {
 		t.Errorf("the same Swap again: %v", err)
 	}
-	if history, err := near.History(t.Context(), "shop", 10); err != nil || len(history) != 1 {
-		t.Errorf("history: %d entries, %v; want 1", len(history), err)
+	if history, err := near.History(t.Context(), "shop", 10); err != nil || len(history) != 2 {
+		t.Errorf("history: %d entries, %v; want 2, of the first swap and of this one", len(history), err)
 	}
 }
 

@@ -48,8 +48,8 @@ const (
 )
 
 // Swap implements coordinator.Store with one command, and one more on a
-// cluster. Every swap is announced to the watchers, also one that only begins
-// a mint: telling news from no news would be the protocol's business.
+// cluster. A swap with events is announced to the watchers; one without, such
+// as the beginning of a mint, is no news.
 //
 // On a cluster the announcement comes after the swap. If it fails, Config.Warn
 // is told and Swap succeeds: watchers then learn of the change when they next
@@ -62,7 +62,7 @@ func (s *Store) Swap(ctx context.Context, name string, old coordinator.Stamp, ne
 		return time.Time{}, fmt.Errorf("redisstore: swap %s: the new record has no lineage: make it with Record.Child", name)
 	}
 	keys := []string{s.recordKey(name), s.historyKey(name)}
-	if !s.clustered() {
+	if !s.clustered() && len(events) > 0 {
 		keys = append(keys, s.changesKey())
 	}
 	reply, err := s.run(ctx, swapScript, keys, swapArgs(name, old, next, events)...)
@@ -76,7 +76,7 @@ func (s *Store) Swap(ctx context.Context, name string, old coordinator.Stamp, ne
 	if outcome == outcomeConflict {
 		return now, coordinator.ErrConflict
 	}
-	if s.clustered() {
+	if s.clustered() && len(events) > 0 {
 		s.announce(ctx, name, next.Grant.Generation)
 	}
 	return now, nil

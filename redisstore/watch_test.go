@@ -285,3 +285,20 @@ func info(t *testing.T, client redis.UniversalClient, section string) map[string
 	}
 	return fields
 }
+
+// TestBeginningIsNoNews: a swap without events wakes nobody, so that a mint
+// costs each watcher one look and not two.
+func TestBeginningIsNoNews(t *testing.T) {
+	s := open(t, redistest.Start(t).URL(), redisstore.Config{})
+	told := make(chan string, 10)
+	defer s.WatchAll(func(name string) { told <- name })()
+	<-told // watching has begun
+	begun := child(coordinator.Record{})
+	if _, err := s.Swap(t.Context(), "quiet", coordinator.Stamp{}, begun); err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, "loud", coordinator.Record{})
+	if got := <-told; got != "loud" {
+		t.Errorf("the first hint is of %q, want that of the swap with an event", got)
+	}
+}

@@ -13,9 +13,9 @@ func loadAll(t testing.TB, f Fixture) {
 	s, other := f.Open(t), f.Open(t)
 	loader := optional[coordinator.BulkLoader](t, s)
 	r := first(time.Now())
-	swap(t, other, "one", coordinator.Record{}, r)
+	swap(t, other, "one", coordinator.Record{}, r, news)
 	child := next(r, time.Now(), "write")
-	swap(t, other, "two", coordinator.Record{}, child)
+	swap(t, other, "two", coordinator.Record{}, child, news)
 	names := []string{"two", "absent", "one", "two"}
 	want := []coordinator.Stamp{child.Stamp(), {}, r.Stamp(), child.Stamp()}
 	if f.WriteRaw != nil {
@@ -67,7 +67,7 @@ func watchAll(t testing.TB, f Fixture) {
 	}
 	want("") // watching has begun
 	for _, name := range []string{"one", "two", "one-more"} {
-		swap(t, other, name, coordinator.Record{}, first(time.Now()))
+		swap(t, other, name, coordinator.Record{}, first(time.Now()), news)
 		want(name)
 	}
 	if f.Flush != nil {

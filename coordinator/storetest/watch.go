@@ -10,6 +10,9 @@ import (
 	"github.com/mintonce/mintonce/coordinator"
 )
 
+// news makes a swap one that watchers must hear of.
+var news = coordinator.Event{Kind: coordinator.EventMinted, Name: name, By: "host-1"}
+
 // hints collects what a watch tells.
 type hints struct {
 	arrived chan struct{}
@@ -67,11 +70,11 @@ func watchHints(t testing.TB, f Fixture) {
 	h := watch(t, s, name)
 	h.want(t, "when watching began")
 	r := first(time.Now())
-	swap(t, other, name, coordinator.Record{}, r)
+	swap(t, other, name, coordinator.Record{}, r, news)
 	h.wantRecord(t, s, r)
 	for i, writer := range []coordinator.Store{other, s, other, other, s} {
 		child := next(r, time.Now(), fmt.Sprint("write ", i))
-		swap(t, writer, name, r, child)
+		swap(t, writer, name, r, child, news)
 		r = child
 		h.wantRecord(t, s, r)
 	}
@@ -86,7 +89,7 @@ func watchFlush(t testing.TB, f Fixture) {
 	h := watch(t, s, name)
 	h.want(t, "when watching began")
 	r := first(time.Now())
-	swap(t, other, name, coordinator.Record{}, r)
+	swap(t, other, name, coordinator.Record{}, r, news)
 	h.wantRecord(t, s, r)
 	f.Flush(t)
 	h.wantRecord(t, s, coordinator.Record{})
@@ -100,7 +103,7 @@ func watchSeveral(t testing.TB, f Fixture) {
 	write := func() {
 		t.Helper()
 		child := next(r, time.Now(), "write")
-		swap(t, other, name, r, child)
+		swap(t, other, name, r, child, news)
 		r = child
 	}
 	one.want(t, "when watching began")
@@ -141,7 +144,7 @@ func watchStop(t testing.TB, f Fixture) {
 			default:
 			}
 			child := next(r, time.Now(), fmt.Sprint("write ", i))
-			if _, err := other.Swap(t.Context(), name, r.Stamp(), child); err != nil {
+			if _, err := other.Swap(t.Context(), name, r.Stamp(), child, news); err != nil {
 				t.Errorf("Swap while others watch: %v", err)
 				return
 			}
@@ -167,7 +170,7 @@ func watchStop(t testing.TB, f Fixture) {
 	// One more write is seen by the witness: by then, late hints are out too.
 	r, now := load(t, s, name)
 	last := next(r, now, "last")
-	swap(t, other, name, r, last)
+	swap(t, other, name, r, last, news)
 	witness.wantRecord(t, s, last)
 	witness.end()
 	for i, h := range ended {
