@@ -421,3 +421,75 @@ func TestStoreClockSetBackIsNoOutage(t *testing.T) {
 		}
 	})
 }
+
+// forcing is an idempotent provider that can be obliged to issue a new token.
+type forcing struct {
+	*provider
+	forced int
+}
+
+func (f *forcing) Rotate(ctx context.Context, prev coordinator.Token) (coordinator.Token, error) {
+	f.forced++
+	return f.Mint(ctx, prev)
+}
+
+// An idempotent source may be asked without the lock, but not be forced: that
+// ends the token of everybody else.
+func TestNoRotationWithoutTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &forcing{provider: newProvider()}
+		source.traits.Kind, source.traits.RenewsWithin = coordinator.Idempotent, 5*time.Minute
+		store, faults := storetest.NewFaulty(storetest.NewMemory())
+		c, err := coordinator.New("shop", source, store, coordinator.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		token(t, c)
+		faults.Fail(storetest.Lock, always, errDown)
+		if tok, err := c.Rotate(t.Context()); !errors.Is(err, coordinator.ErrStoreUnavailable) || source.forced != 0 {
+			t.Errorf("Rotate without locks: %v, %v, forced %d times", tok, err, source.forced)
+		}
+		faults.Heal()
+		if _, err := c.Rotate(t.Context()); err != nil || source.forced != 1 {
+			t.Errorf("Rotate: %v, forced %d times", err, source.forced)
+		}
+	})
+}
+
+// Where the store's clock was set back, a token that a stranger has killed must
+// not be too young to be reported until the clock has caught up.
+func TestReportAfterTheClockWasSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		c, _ := f.member("a")
+		tok := token(t, c)
+		time.Sleep(5 * time.Minute)
+		f.memory.Skew(-time.Hour)
+		if verdict, err := c.Reject(t.Context(), tok.Value, nil); verdict != coordinator.Acted || err != nil {
+			t.Errorf("Reject: %q, %v; want %q", verdict, err, coordinator.Acted)
+		}
+		f.wantMints(2)
+	})
+}
+
+// Two histories of an idempotent source that hold the same token need no call
+// to tell which is right.
+func TestForkOfAnIdempotentSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.provider.traits.Kind, f.provider.traits.RenewsWithin = coordinator.Idempotent, 5*time.Minute
+		a, faults := f.member("a")
+		b, _ := f.member("b")
+		token(t, b)
+		away(faults)
+		token(t, a) // minted without the store: a history of its own
+		faults.Heal()
+		stop := f.runs(a)
+		defer stop()
+		time.Sleep(time.Minute)
+		f.converged()
+		if n := f.events.count(coordinator.EventConfirmed); n > 1 {
+			t.Errorf("the provider was asked %d times more", n)
+		}
+	})
+}

@@ -152,8 +152,10 @@ func (c *Coordinator) work(f *flight) error {
 // the record is at rest, and otherwise what is in the way.
 func (c *Coordinator) step() error {
 	c.readCopy()
-	if err := c.look(context.Background(), c.ordered()); err != nil {
-		return c.withoutStore(err)
+	if !c.dueByItsOwnAccount() {
+		if err := c.look(context.Background(), c.ordered()); err != nil {
+			return c.withoutStore(err)
+		}
 	}
 	for {
 		switch plan := c.plan(); plan.Action {
@@ -172,6 +174,16 @@ func (c *Coordinator) step() error {
 			}
 		}
 	}
+}
+
+// dueByItsOwnAccount reports whether a refresh is due by all that this process
+// knows, and it would have been told if somebody else had done it. Then it need
+// not look before it takes the lock: it looks again with the lock.
+func (c *Coordinator) dueByItsOwnAccount() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	plan := c.planAt(time.Now(), c.rotation)
+	return c.hinted() && !c.ahead && !c.missed && plan.Action == Mint && plan.Reason == ReasonDue
 }
 
 // plan decides on what this process remembers.

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -102,6 +103,16 @@ func (g *Group) advance(m *member) {
 // look loads the records of a batch and settles those that need no more than
 // that. The others get a flight each.
 func (g *Group) look(ctx context.Context, batch []*member) {
+	batch = slices.DeleteFunc(batch, func(m *member) bool {
+		due := m.dueByItsOwnAccount()
+		if due {
+			g.fly(m)
+		}
+		return due
+	})
+	if len(batch) == 0 {
+		return
+	}
 	settled := func(int, *member) bool { return false }
 	if loader, ok := g.store.(BulkLoader); ok {
 		loaded, clock, err := g.load(loader, batch)
@@ -116,15 +127,21 @@ func (g *Group) look(ctx context.Context, batch []*member) {
 			g.rest(m)
 			continue
 		}
-		g.concurrent <- struct{}{}
-		go func() {
-			defer func() { <-g.concurrent }()
-			if f := m.fly(); f != nil {
-				<-f.done
-			}
-			g.rest(m)
-		}()
+		g.fly(m)
 	}
+}
+
+// fly gives m a flight, as soon as there is a slot for it, and then its next
+// turn.
+func (g *Group) fly(m *member) {
+	g.concurrent <- struct{}{}
+	go func() {
+		defer func() { <-g.concurrent }()
+		if f := m.Coordinator.fly(); f != nil {
+			<-f.done
+		}
+		g.rest(m)
+	}()
 }
 
 // load loads the records of a batch in one round trip.
@@ -183,12 +200,17 @@ func (c *Coordinator) accept(l Loaded, clock storeClock) bool {
 }
 
 // postpone notes that a look failed, and reports whether nothing else is to be
-// done for now.
+// done for now. A flight may: read the copy, or mint without the store where
+// that does no harm.
 func (c *Coordinator) postpone() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.missed, c.quiet = true, time.Now().Add(retryPause())
-	return c.planAt(time.Now(), nil).Action == Rest
+	c.missed = true
+	if c.planAt(time.Now(), nil).Action != Rest {
+		return false
+	}
+	c.quiet = time.Now().Add(retryPause())
+	return true
 }
 
 // rest puts m's next turn where it has to look again.

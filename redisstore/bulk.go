@@ -3,17 +3,23 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/redis/go-redis/v9"
 )
 
 // LoadAll implements coordinator.BulkLoader with one pipeline: one command for
-// each name and one round trip for all, or one for each node of a cluster.
+// each name and one for the clock, in one round trip for all. The nodes of a
+// cluster have clocks of their own, so there each load reads its own.
 func (s *Store) LoadAll(ctx context.Context, names []string) ([]coordinator.Loaded, error) {
 	if s.unfit != nil {
 		return nil, s.unfit
+	}
+	if !s.clustered() {
+		return s.loadByOneClock(ctx, names)
 	}
 	replies := s.loadPipeline(ctx, names, loadScript.EvalSha)
 	if slices.ContainsFunc(replies, isUnknownScript) {
@@ -27,6 +33,39 @@ func (s *Store) LoadAll(ctx context.Context, names []string) ([]coordinator.Load
 		switch {
 		case err == nil:
 			all[i].Record, all[i].Now, all[i].Err = loaded(name, reply)
+		case errors.As(err, &answered):
+			all[i].Err = explain("load "+name, err) // it is this record that is wrong
+		default:
+			return nil, explain("load records", err)
+		}
+	}
+	return all, nil
+}
+
+// loadByOneClock reads the clock, then the records. A load may say that it is
+// earlier than it is, as long as the clock is read after the request was sent.
+func (s *Store) loadByOneClock(ctx context.Context, names []string) ([]coordinator.Loaded, error) {
+	pipe := s.client.Pipeline()
+	clock := pipe.Time(ctx)
+	replies := make([]*redis.MapStringStringCmd, len(names))
+	for i, name := range names {
+		replies[i] = pipe.HGetAll(ctx, s.recordKey(name))
+	}
+	_, _ = pipe.Exec(ctx) // each reply has its own error
+	now, err := clock.Result()
+	if err != nil {
+		return nil, explain("load records", err)
+	}
+	all := make([]coordinator.Loaded, len(names))
+	for i, name := range names {
+		stored, err := replies[i].Result()
+		var answered redis.Error
+		switch {
+		case err == nil:
+			all[i].Now = now.Truncate(time.Millisecond).UTC()
+			if all[i].Record, err = coordinator.ParseRecord(stored); err != nil {
+				all[i].Err = fmt.Errorf("redisstore: load %s: %w", name, err)
+			}
 		case errors.As(err, &answered):
 			all[i].Err = explain("load "+name, err) // it is this record that is wrong
 		default:
