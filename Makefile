@@ -1,9 +1,10 @@
 # Every target works on a fresh clone. Those that need redis-server say so.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint bench fuzz deps readme ci
+.PHONY: help build demo test race lint bench fuzz soak deps ci
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
+BUDGET      ?= 10m
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
 	  done || exit 1; \
 	done
+
+soak: ## simulate days of faults for BUDGET (10m) on each backend, from new seeds
+	MINTONCE_BUDGET=$(BUDGET) go test -timeout 0 -v -run 'Memory|Redis' ./integration/simulation
 
 deps: ## prove that the command holds no module that only tests or the demo need
 	@! go list -deps ./cmd/mintonce | grep -E 'miniredis|gopher-lua|go-internal|goleak|^testing$$|porcupine' || \

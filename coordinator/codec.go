@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -79,14 +78,30 @@ func ParseRecord(stored map[string]string) (Record, error) {
 	if len(stored) == 0 {
 		return Record{}, nil
 	}
-	p := parser{left: maps.Clone(stored)}
+	p := parser{stored: stored}
+	r := p.record()
+	if p.err == nil && p.found < len(stored) {
+		// Seldom, so it need not be fast: find out which were not asked for.
+		p = parser{stored: stored, asked: make(map[string]bool)}
+		r = p.record()
+		r.unknown = p.unknown()
+	}
+	if p.err != nil {
+		return Record{}, p.err
+	}
+	return r, nil
+}
+
+// record takes a whole record.
+func (p *parser) record() Record {
 	if format := p.int("format"); format > Format {
-		return Record{}, fmt.Errorf("%w (format %d, this version reads up to %d)", ErrNewerRecord, format, Format)
+		p.err = fmt.Errorf("%w (format %d, this version reads up to %d)", ErrNewerRecord, format, Format)
+		return Record{}
 	}
 	var r Record
 	revision, id := p.int("revision"), p.hex("write_id")
 	r.Lineage = p.lineage("lineage")
-	delete(p.left, "state")
+	p.text("state")
 	r.Credential = p.text("credential")
 	r.Grant = Grant{
 		Value: p.text("value"), State: p.text("source_state"), Generation: p.int("generation"),
@@ -102,27 +117,24 @@ func ParseRecord(stored map[string]string) (Record, error) {
 	}
 	r.Budget = Budget{Day: p.text("budget_day"), Mints: p.count("mints_today"), Rotations: p.count("rotations_today"), RotatedAt: p.time("rotated_at")}
 	r.EarlyReports = p.count("early_reports")
-	if p.err == nil && (!r.Exists() || r.Stamp() != Stamp{Revision: revision, ID: id}) {
+	p.check(r, Stamp{Revision: revision, ID: id})
+	return r
+}
+
+// check checks what concerns several fields.
+func (p *parser) check(r Record, own Stamp) {
+	if p.err == nil && (!r.Exists() || r.Stamp() != own) {
 		p.fail("lineage", "does not end with revision and write_id")
 	}
-	for name, moment := range map[string]int64{"committed_at": r.CommittedAt, "doubt_at": r.DoubtAt} {
-		if moment > revision {
-			p.fail(name, "is after the revision")
-		}
+	if r.CommittedAt > own.Revision {
+		p.fail("committed_at", "is after the revision")
 	}
-	if len(p.left) > maxUnknown {
-		p.fail("(unknown)", fmt.Sprintf("occurs more than %d times", maxUnknown))
+	if r.DoubtAt > own.Revision {
+		p.fail("doubt_at", "is after the revision")
 	}
-	if p.err == nil && r.Grant.Value != "" && r.Grant.ExpiresAt.IsZero() {
+	if r.Grant.Value != "" && r.Grant.ExpiresAt.IsZero() {
 		p.fail("expires_at", "is missing")
 	}
-	if p.err != nil {
-		return Record{}, p.err
-	}
-	if len(p.left) > 0 {
-		r.unknown = p.left
-	}
-	return r, nil
 }
 
 // state sums the record up in one word.
@@ -180,10 +192,12 @@ func formatLineage(lineage []Stamp) string {
 	return strings.Join(words, " ")
 }
 
-// parser takes fields out of left and keeps the first error.
+// parser reads fields and keeps the first error.
 type parser struct {
-	left map[string]string
-	err  error
+	stored map[string]string
+	found  int             // how many of the fields asked for were there
+	asked  map[string]bool // if not nil, notes what was asked for
+	err    error
 }
 
 func (p *parser) fail(name, problem string) {
@@ -193,12 +207,31 @@ func (p *parser) fail(name, problem string) {
 }
 
 func (p *parser) text(name string) string {
-	value := p.left[name]
-	delete(p.left, name)
+	value, ok := p.stored[name]
+	if ok {
+		p.found++
+	}
+	if p.asked != nil {
+		p.asked[name] = true
+	}
 	if len(value) > maxFieldSize {
 		p.fail(name, "is too long")
 	}
 	return value
+}
+
+// unknown returns the fields that nobody asked for.
+func (p *parser) unknown() map[string]string {
+	unknown := make(map[string]string)
+	for name, value := range p.stored {
+		if !p.asked[name] {
+			unknown[name] = value
+		}
+	}
+	if len(unknown) > maxUnknown {
+		p.fail("(unknown)", fmt.Sprintf("occurs more than %d times", maxUnknown))
+	}
+	return unknown
 }
 
 func (p *parser) int(name string) int64 {
@@ -261,13 +294,19 @@ func (p *parser) attempts(name string) []Attempt {
 }
 
 func (p *parser) lineage(name string) []Stamp {
-	words := strings.Fields(p.text(name))
-	if len(words) > lineageDepth {
+	text := p.text(name)
+	if text == "" {
+		return nil
+	}
+	n := strings.Count(text, " ") + 1
+	if n > lineageDepth {
 		p.fail(name, fmt.Sprintf("has more than %d entries", lineageDepth))
 		return nil
 	}
-	lineage := make([]Stamp, 0, len(words))
-	for _, word := range words {
+	lineage := make([]Stamp, 0, n)
+	for more := true; more; {
+		var word string
+		word, text, more = strings.Cut(text, " ")
 		s, err := parseStamp(word)
 		if err != nil || len(lineage) > 0 && s.Revision < lineage[len(lineage)-1].Revision {
 			p.fail(name, "is not a rising list of REVISION.ID")
@@ -275,7 +314,7 @@ func (p *parser) lineage(name string) []Stamp {
 		}
 		lineage = append(lineage, s)
 	}
-	return slices.Clip(lineage)
+	return lineage
 }
 
 var errStamp = errors.New("not a stamp")

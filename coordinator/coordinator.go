@@ -40,7 +40,7 @@ type Coordinator struct {
 	running  int       // calls of Run
 
 	watching watching
-	copying  copying
+	copying  *copying // nil without a fallback
 }
 
 // served is what Token returns without looking any further.
@@ -81,6 +81,9 @@ func newCoordinator(name string, source Source, store Store, hints Watcher, conf
 	c := &Coordinator{name: name, source: source, store: store, hints: hints, cfg: config, epoch: time.Now()}
 	if source != nil {
 		c.traits = source.Traits()
+	}
+	if config.Fallback != nil {
+		c.copying = new(copying)
 	}
 	c.clock = guessClock()
 	return c, nil

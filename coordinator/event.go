@@ -1,9 +1,6 @@
 package coordinator
 
-import (
-	"maps"
-	"time"
-)
+import "time"
 
 // EventKind says what happened.
 type EventKind string
@@ -71,7 +68,7 @@ func (e Event) Fields() map[string]string {
 // ParseEvent reads what Fields has written. It ignores what it does not know,
 // because history is for people.
 func ParseEvent(stored map[string]string) Event {
-	p := parser{left: maps.Clone(stored)}
+	p := parser{stored: stored}
 	took, _ := time.ParseDuration(p.text("took"))
 	return Event{
 		Kind: EventKind(p.text("event")), Name: p.text("name"), At: p.time("at"), By: p.text("by"), Generation: p.int("generation"),

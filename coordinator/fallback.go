@@ -23,12 +23,12 @@ type copying struct {
 
 // holds reports whether the copy has r's token. The caller holds
 // Coordinator.mu.
-func (k *copying) holds(r Record) bool { return k.saved == r.Grant }
+func (k *copying) holds(r Record) bool { return k != nil && k.saved == r.Grant }
 
 // copyRecord brings the copy up to date, if there is a fallback and a token
 // that it does not have.
 func (c *Coordinator) copyRecord() {
-	if c.cfg.Fallback == nil {
+	if c.copying == nil {
 		return
 	}
 	c.copying.io.Lock()
@@ -80,8 +80,11 @@ func (c *Coordinator) writeCopy(record Record, clock storeClock) error {
 // readCopy remembers what the copy holds, once, before the first look. From
 // then on it is memory like any other: reconciling tells what it is worth.
 func (c *Coordinator) readCopy() {
+	if c.copying == nil {
+		return
+	}
 	c.mu.Lock()
-	done := c.copying.read || c.cfg.Fallback == nil
+	done := c.copying.read
 	c.copying.read = true
 	c.mu.Unlock()
 	if done {

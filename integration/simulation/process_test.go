@@ -1,0 +1,227 @@
+package simulation_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/mintonce/mintonce/coordinator"
+)
+
+var errDead = errors.New("the process is dead")
+
+// process is one life of a coordinator. All that reaches the world outside
+// passes through here, at both ends of each await. A paused process waits
+// there. The goroutines of a dead one end there; their deferred calls run into
+// the same wall.
+type process struct {
+	world      *world
+	machine    *machine
+	name       string
+	dice       *dice
+	toStore    *wire
+	toProvider *wire
+	ctx        context.Context // ends with the process
+	end        context.CancelFunc
+	dead       chan struct{}
+
+	mu         sync.Mutex // guards all below
+	died       bool
+	paused     chan struct{} // closed when the pause ends; nil if there is none
+	disturbed  time.Time     // the end of the last disturbance of its own
+	seen       coordinator.Record
+	saw        map[string]time.Time // when it first learned of a token
+	announced  *minting             // the last that was begun
+	answers    []*minting
+	stops      map[int]func() // of its watches
+	watches    int
+	deaf       time.Time // hints are kept back until then
+	missed     bool
+	notifies   map[int]func()
+	served     coordinator.Token // the last that a caller got
+	forks      int               // of the world, when it was served
+	stopping   bool
+	coord      *coordinator.Coordinator
+	runStopped chan struct{}
+}
+
+// here is one end of an await. It reports whether the process was paused.
+func (p *process) here(at string) (paused bool) {
+	p.world.ambush(p, at)
+	for {
+		p.mu.Lock()
+		died, pause := p.died, p.paused
+		p.mu.Unlock()
+		switch {
+		case died:
+			runtime.Goexit()
+		case pause == nil:
+			return paused
+		}
+		paused = true
+		select {
+		case <-pause:
+		case <-p.dead:
+		}
+	}
+}
+
+// wait stands still while the process is paused.
+func (p *process) wait() {
+	for {
+		p.mu.Lock()
+		pause := p.paused
+		p.mu.Unlock()
+		if pause == nil || !p.alive() {
+			return
+		}
+		select {
+		case <-pause:
+		case <-p.dead:
+			return
+		}
+	}
+}
+
+// still reports whether the process is neither dead nor paused.
+func (p *process) still() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.died && p.paused == nil
+}
+
+func (p *process) alive() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.died
+}
+
+// kill ends the process at once. What it knew is gone.
+func (p *process) kill() {
+	p.mu.Lock()
+	if p.died {
+		p.mu.Unlock()
+		return
+	}
+	p.died = true
+	close(p.dead)
+	stops := p.stops
+	p.stops, p.notifies = nil, nil
+	p.mu.Unlock()
+	p.world.note(p, "dies")
+	p.end()
+	p.world.backend.died(p)
+	for _, stop := range stops {
+		go stop()
+	}
+	p.world.forget()
+}
+
+// pause stops the process for a while.
+func (p *process) pause(d time.Duration) {
+	p.mu.Lock()
+	if p.died || p.paused != nil {
+		p.mu.Unlock()
+		return
+	}
+	pause := make(chan struct{})
+	p.paused = pause
+	p.disturbed = latest(p.disturbed, time.Now().Add(d))
+	p.mu.Unlock()
+	p.world.note(p, "paused for %s", d)
+	p.world.backend.paused(p)
+	time.AfterFunc(d, func() {
+		p.mu.Lock()
+		p.paused = nil
+		p.mu.Unlock()
+		close(pause)
+		p.world.note(p, "resumed")
+		p.catchUp()
+	})
+}
+
+// disturb notes until when the process is not on its own to blame.
+func (p *process) disturb(until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.disturbed = latest(p.disturbed, until)
+}
+
+func (p *process) disturbedUntil() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.disturbed
+}
+
+// cutHints keeps hints back for a while. Then comes one, as when a store has
+// connected again.
+func (p *process) cutHints(d time.Duration) {
+	p.mu.Lock()
+	p.deaf = time.Now().Add(d)
+	p.missed = true
+	p.disturbed = latest(p.disturbed, p.deaf)
+	p.mu.Unlock()
+	time.AfterFunc(d, p.catchUp)
+}
+
+// catchUp gives the hint that makes up for those that were kept back.
+func (p *process) catchUp() {
+	p.mu.Lock()
+	var missed []func()
+	if p.missed && p.paused == nil && !time.Now().Before(p.deaf) {
+		p.missed = false
+		for _, notify := range p.notifies {
+			missed = append(missed, notify)
+		}
+	}
+	p.mu.Unlock()
+	for _, notify := range missed {
+		notify()
+	}
+}
+
+// hint passes one on, or keeps it back.
+func (p *process) hint(notify func()) {
+	p.mu.Lock()
+	keep := p.died || p.paused != nil || time.Now().Before(p.deaf)
+	p.missed = p.missed || keep
+	p.mu.Unlock()
+	if !keep {
+		notify()
+	}
+}
+
+// remember notes what the process knows for certain: that is what it would put
+// back.
+func (p *process) remember(r coordinator.Record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.saw[r.Grant.Value]; !ok {
+		p.saw[r.Grant.Value] = time.Now()
+	}
+	if coordinator.Relate(p.seen, r) == coordinator.Level {
+		p.seen = r
+	}
+}
+
+func (p *process) knows() coordinator.Record {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen
+}
+
+// minting returns the mint that the process has announced, or one without an
+// attempt.
+func (p *process) minting() *minting {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	call := p.announced
+	p.announced = nil
+	if call == nil {
+		call = &minting{process: p}
+	}
+	p.answers = append(p.answers, call)
+	return call
+}

@@ -1,0 +1,95 @@
+package simulation_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// wire is the way from one process to the store or to the provider.
+type wire struct {
+	process *process
+	dice    *dice
+	far     time.Duration // the longest way of a sound wire, one way
+
+	mu    sync.Mutex
+	state wireState
+	until time.Time // the end of the state
+}
+
+type wireState string
+
+const (
+	sound wireState = "sound"
+	lossy wireState = "lossy" // loses a request or an answer now and then
+	tardy wireState = "tardy" // delays by seconds
+	cut   wireState = "cut"
+)
+
+var errReset = errors.New("connection reset")
+
+func (w *wire) set(s wireState, until time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.state, w.until = s, until
+}
+
+func (w *wire) now() wireState {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !time.Now().Before(w.until) {
+		w.state = sound
+	}
+	return w.state
+}
+
+// fate of one message: how long it takes, whether it is lost, and whether its
+// sender learns that at once.
+func (w *wire) fate() (delay time.Duration, lost, told bool) {
+	delay = w.dice.between(w.far/10, w.far)
+	switch w.now() {
+	case lossy:
+		lost = w.dice.chance(0.3)
+	case tardy:
+		if w.dice.chance(0.5) {
+			delay = w.dice.between(w.far, 5*time.Second)
+		}
+	case cut:
+		lost = true
+	}
+	return delay, lost, lost && w.dice.chance(0.5)
+}
+
+// call sends a request, which serve carries out when it arrives, even if the
+// sender does not wait for it any more. serve returns how long its answer takes
+// beyond the wire. The error is that of serve, or says that the answer did not
+// come: then what serve has noted must not be used.
+func (w *wire) call(ctx context.Context, serve func() (time.Duration, error)) error {
+	there, lost, told := w.fate()
+	back, lostBack, toldBack := w.fate()
+	done := make(chan error, 1)
+	switch {
+	case lost && told:
+		time.AfterFunc(there, func() { done <- errReset })
+	case !lost:
+		time.AfterFunc(there, func() {
+			more, err := serve()
+			if lostBack && !toldBack {
+				return
+			}
+			if lostBack {
+				err = errReset
+			}
+			time.AfterFunc(back+more, func() { done <- err })
+		})
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.process.dead:
+		return errDead
+	}
+}
