@@ -26,8 +26,8 @@ lint: ## formatting, vet, staticcheck
 	go vet ./...
 	go run $(STATICCHECK) ./...
 
-bench: ## each benchmark, beside its plain alternative
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## everything beside its plain alternative, in under 10 minutes; needs redis-server; writes docs/benchmarks.md
+	cd integration/bench && go run . -out ../../docs
 
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	@go list ./... | while read -r package; do \
