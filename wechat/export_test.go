@@ -19,6 +19,16 @@ func Proxy(r *http.Request) (*url.URL, error) { return proxyForTLS(r) }
 
 func UsesProxy(s ClassicToken) bool { return s.wire.transport.Proxy != nil }
 
+// SameWire reports whether two sources send over one transport.
+func SameWire(a, b StableToken) bool { return a.wire == b.wire }
+
+// SharedWires is how many wires are there for sharing.
+func SharedWires() int {
+	wires.Lock()
+	defer wires.Unlock()
+	return len(wires.shared)
+}
+
 func Codes() []int {
 	var codes []int
 	for code := range meanings {

@@ -44,7 +44,7 @@ func newAccount(appID, secret string, cfg Config) *account {
 	if a.err = checkAccount(appID, secret); a.err != nil {
 		return a
 	}
-	a.wire, a.err = newWire(cfg)
+	a.wire, a.err = wireFor(cfg)
 	return a
 }
 

@@ -26,17 +26,14 @@ const (
 	headerLimit = 64 << 10
 )
 
-// wire sends the requests of mints.
+// wire sends the requests of mints. Accounts share it where they can, so it
+// holds nothing of any of them.
 type wire struct {
 	base      *url.URL
 	transport *http.Transport
 }
 
-func newWire(cfg Config) (*wire, error) {
-	base, err := cfg.baseURL()
-	if err != nil {
-		return nil, err
-	}
+func newWire(cfg Config, base *url.URL) *wire {
 	t := &http.Transport{
 		Proxy: proxyForTLS,
 		// net/http repeats a GET by itself when a reused connection turns out
@@ -57,7 +54,7 @@ func newWire(cfg Config) (*wire, error) {
 	} else {
 		t.DialContext = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
 	}
-	return &wire{base: base, transport: t}, nil
+	return &wire{base: base, transport: t}
 }
 
 // proxyForTLS uses a proxy for https only. Over plain http, a proxy would read
