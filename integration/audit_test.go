@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintonce/mintonce/internal/redistest"
 )
 
 // audit is the end of every test: it ends the processes, which has to go well,
@@ -70,8 +72,8 @@ func (w *world) leaks() []string {
 	for i, answer := range w.answers {
 		all = append(all, evidence{fmt.Sprintf("HTTP answer %d", i), answer})
 	}
-	if w.redis != nil {
-		kept, err := redisEvidence(w.redis.Addr(), w.password)
+	for _, server := range w.servers() {
+		kept, err := redisEvidence(server.Addr(), w.password)
 		if err != nil {
 			return []string{"the audit cannot read Redis: " + err.Error()}
 		}
@@ -92,6 +94,17 @@ func (w *world) leaks() []string {
 		secrets[token] = "a token"
 	}
 	return search(all, secrets)
+}
+
+// servers are those of Redis.
+func (w *world) servers() []*redistest.Server {
+	switch {
+	case w.cluster != nil:
+		return w.cluster.Masters
+	case w.redis != nil:
+		return []*redistest.Server{w.redis}
+	}
+	return nil
 }
 
 // withoutTokens takes the tokens out of the stdout that is for them, so that

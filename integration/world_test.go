@@ -17,12 +17,13 @@ import (
 type world struct {
 	t        testing.TB
 	provider *provider
-	redis    *redistest.Server // nil for a world on files
-	password string            // of that Redis, if it has one
-	store    string            // for --store
-	mode     string            // of the WeChat account
-	home     string            // of the processes
-	folders  []string          // of file stores
+	redis    *redistest.Server  // nil for a world on files
+	cluster  *redistest.Cluster // nil but for a world on one
+	password string             // of that Redis, if it has one
+	store    string             // for --store
+	mode     string             // of the WeChat account
+	home     string             // of the processes
+	folders  []string           // of file stores
 
 	mu        sync.Mutex
 	processes []*process

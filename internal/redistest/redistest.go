@@ -30,6 +30,7 @@ type Server struct {
 	t      testing.TB
 	first  []string // arguments before the address
 	args   []string // arguments after it
+	bus    string   // port for the other nodes of a cluster; empty without one
 	addr   string
 	dir    string
 	cmd    *exec.Cmd
@@ -42,13 +43,24 @@ type Server struct {
 // redis-server, or fails it if the variable Require is 1.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv(Require) == "1" {
-			t.Fatalf("redis-server is not installed, and %s is 1", Require)
-		}
-		t.Skip("redis-server is not installed")
+	need(t)
+	return launch(t, &Server{t: t, dir: t.TempDir(), args: slices.Concat(unsaved, args)})
+}
+
+// unsaved are the arguments for a server that keeps nothing on disk.
+var unsaved = []string{"--save", "", "--appendonly", "no"}
+
+// need skips the test if there is no redis-server, or fails it if the variable
+// Require is 1.
+func need(t testing.TB) {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err == nil {
+		return
 	}
-	return launch(t, &Server{t: t, dir: t.TempDir(), args: append([]string{"--save", "", "--appendonly", "no"}, args...)})
+	if os.Getenv(Require) == "1" {
+		t.Fatalf("redis-server is not installed, and %s is 1", Require)
+	}
+	t.Skip("redis-server is not installed")
 }
 
 // StartSentinel starts a sentinel that watches primary under the name main,
@@ -73,6 +85,9 @@ func launch(t testing.TB, s *Server) *Server {
 	t.Cleanup(s.Stop)
 	for try := 0; ; try++ {
 		s.addr = freeAddress(t)
+		if s.bus != "" {
+			_, s.bus, _ = net.SplitHostPort(freeAddress(t))
+		}
 		err := s.start()
 		if err == nil {
 			return s
@@ -133,6 +148,9 @@ func (s *Server) signal(signal syscall.Signal) {
 func (s *Server) start() error {
 	host, port, _ := net.SplitHostPort(s.addr)
 	args := slices.Concat(s.first, []string{"--bind", host, "--port", port, "--dir", s.dir, "--daemonize", "no"}, s.args)
+	if s.bus != "" { // by itself it would be 10,000 above the port, which may be no port
+		args = append(args, "--cluster-port", s.bus)
+	}
 	s.log = new(bytes.Buffer)
 	s.cmd = exec.Command("redis-server", args...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
