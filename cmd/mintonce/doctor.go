@@ -65,6 +65,9 @@ func (a *app) examine(ctx context.Context, report *doctor.Report, c *config.Conf
 		where = "flags and variables"
 	}
 	ok("config", where+": "+plain.Count(len(c.Tokens), "token")+", "+plain.Count(len(c.Clients), "client"))
+	for _, err := range c.Refused {
+		fail("token file", err)
+	}
 
 	traits := make(map[string]coordinator.Traits)
 	providers := make(map[string]bool)
@@ -94,7 +97,7 @@ func (a *app) examine(ctx context.Context, report *doctor.Report, c *config.Conf
 }
 
 func (a *app) examineStores(ctx context.Context, report *doctor.Report, c *config.Config, names []string, traits map[string]coordinator.Traits) {
-	s, err := a.open(c)
+	s, err := a.open(c, slog.LevelDebug)
 	if err != nil {
 		report.Add(doctor.Finding{Level: doctor.Fail, About: "store", Text: err.Error()})
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,18 +12,43 @@ import (
 	"github.com/mintonce/mintonce/internal/plain"
 )
 
-// eventLog writes the events of one token to a log. Trouble that lasts is
-// logged when it begins and when it changes, not at every try.
+// eventLog writes the events of tokens to a log. Trouble that lasts is logged
+// when it begins and when it changes, not at every try; and that of the store,
+// which all tokens meet at once, for the first of them only.
 type eventLog struct {
 	log  *slog.Logger
 	most slog.Level // no event is logged at a higher level
 
-	mu      sync.Mutex
-	trouble map[coordinator.EventKind]string // what was logged last; guarded by mu
+	mu        sync.Mutex         // guards all below
+	trouble   map[trouble]string // what was logged last
+	storeAway bool
 }
 
-func newEventLog(log *slog.Logger, name string, most slog.Level) *eventLog {
-	return &eventLog{log: log.With("token", name), most: most, trouble: make(map[coordinator.EventKind]string)}
+// trouble is what lasts.
+type trouble struct {
+	name string // of the token
+	kind coordinator.EventKind
+}
+
+// lasting are the kinds of trouble with the provider, or with the copy.
+var lasting = []coordinator.EventKind{coordinator.EventFailed, coordinator.EventUnanswered, coordinator.EventCopyFailed, coordinator.EventUnsaved}
+
+func newEventLog(log *slog.Logger, most slog.Level) *eventLog {
+	return &eventLog{log: log, most: most, trouble: make(map[trouble]string)}
+}
+
+// forget ends the trouble of a token.
+func (l *eventLog) forget(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end(name)
+}
+
+// end is forget for a caller that holds mu.
+func (l *eventLog) end(name string) {
+	for _, kind := range lasting {
+		delete(l.trouble, trouble{name, kind})
+	}
 }
 
 // observe is a coordinator.Config.Observer.
@@ -37,6 +63,7 @@ func (l *eventLog) observe(e coordinator.Event) {
 			attrs = append(attrs, slog.String(key, value))
 		}
 	}
+	add("token", e.Name)
 	if e.Generation > 0 {
 		attrs = append(attrs, slog.Int64("generation", e.Generation))
 	}
@@ -62,21 +89,21 @@ var requestID = regexp.MustCompile(`,? rid:? ?[0-9A-Za-z-]+`)
 func (l *eventLog) known(e coordinator.Event) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch e.Kind {
-	case coordinator.EventMinted, coordinator.EventConfirmed:
-		clear(l.trouble)
-		return false
-	case coordinator.EventFailed, coordinator.EventUnanswered, coordinator.EventCopyFailed, coordinator.EventUnsaved:
-		if levelOf(e) == slog.LevelDebug {
-			return false
-		}
+	switch {
+	case e.Kind == coordinator.EventMinted || e.Kind == coordinator.EventConfirmed:
+		l.end(e.Name)
+	case e.Kind == coordinator.EventStoreAway || e.Kind == coordinator.EventStoreBack:
+		was := l.storeAway
+		l.storeAway = e.Kind == coordinator.EventStoreAway
+		return was == l.storeAway
+	case slices.Contains(lasting, e.Kind) && levelOf(e) != slog.LevelDebug:
 		what := requestID.ReplaceAllString(e.Detail, "")
-		before, met := l.trouble[e.Kind]
-		l.trouble[e.Kind] = what
+		key := trouble{e.Name, e.Kind}
+		before, met := l.trouble[key]
+		l.trouble[key] = what
 		return met && before == what
-	default:
-		return false
 	}
+	return false
 }
 
 // levelOf: a warning heals by itself, an error needs somebody.

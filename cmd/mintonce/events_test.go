@@ -13,8 +13,11 @@ import (
 // lines is what a log at level info shows of events.
 func lines(most slog.Level, events ...coordinator.Event) []string {
 	var out bytes.Buffer
-	l := newEventLog(slog.New(slog.NewTextHandler(&out, nil)), "shop", most)
+	l := newEventLog(slog.New(slog.NewTextHandler(&out, nil)), most)
 	for _, e := range events {
+		if e.Name == "" {
+			e.Name = "shop"
+		}
 		l.observe(e)
 	}
 	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
@@ -46,6 +49,28 @@ func TestTroubleIsLoggedWhenItChanges(t *testing.T) {
 	}
 }
 
+func TestTroubleOfTheStoreIsLoggedOnce(t *testing.T) {
+	event := func(kind coordinator.EventKind, name string) coordinator.Event {
+		return coordinator.Event{Kind: kind, Name: name}
+	}
+	got := strings.Join(lines(slog.LevelError,
+		event(coordinator.EventStoreAway, "a"), event(coordinator.EventStoreAway, "b"), event(coordinator.EventStoreAway, "c"),
+		event(coordinator.EventStoreBack, "b"), event(coordinator.EventStoreBack, "a"),
+		event(coordinator.EventStoreAway, "c"),
+	), "\n")
+	if strings.Count(got, "\n") != 2 || !strings.Contains(got, `msg="store away" token=a`) || !strings.Contains(got, `msg="store back" token=b`) || !strings.Contains(got, `msg="store away" token=c`) {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestTroubleIsThatOfOneToken(t *testing.T) {
+	a, b := failure(coordinator.Transient, "WeChat is busy"), failure(coordinator.Transient, "WeChat is busy")
+	b.Name = "other"
+	if got := lines(slog.LevelError, a, b, coordinator.Event{Kind: coordinator.EventMinted}, b, a); len(got) != 4 {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+}
+
 func TestLevels(t *testing.T) {
 	for kind, want := range map[coordinator.EventKind]string{
 		coordinator.EventMinted:     "INFO",
@@ -58,11 +83,15 @@ func TestLevels(t *testing.T) {
 		coordinator.EventMismatch:   "ERROR",
 		coordinator.EventUnreadable: "ERROR",
 	} {
-		if got := lines(slog.LevelError, coordinator.Event{Kind: kind})[0]; !strings.Contains(got, "level="+want) {
+		events := []coordinator.Event{{Kind: kind}}
+		if kind == coordinator.EventStoreBack {
+			events = []coordinator.Event{{Kind: coordinator.EventStoreAway}, {Kind: kind}}
+		}
+		if got := lines(slog.LevelError, events...)[len(events)-1]; !strings.Contains(got, "level="+want) {
 			t.Errorf("%s: %s, want %s", kind, got, want)
 		}
 		// A single command tells its failure in one line of its own.
-		if got := lines(slog.LevelInfo, coordinator.Event{Kind: kind})[0]; !strings.Contains(got, "level=INFO") {
+		if got := lines(slog.LevelInfo, events...)[len(events)-1]; !strings.Contains(got, "level=INFO") {
 			t.Errorf("%s: %s, want INFO at most", kind, got)
 		}
 	}

@@ -50,11 +50,14 @@ func (f *flags) add(to *pflag.FlagSet) {
 
 // settings merges the config file with flags and variables, and checks the
 // result. name is the command's NAME, if it has one.
-func (a *app) settings(name string) (*config.Config, error) {
+func (a *app) settings(name string) (*config.Config, error) { return a.settingsAgain(name, nil) }
+
+// settingsAgain is settings for a process that uses the config before.
+func (a *app) settingsAgain(name string, before *config.Config) (*config.Config, error) {
 	c := config.Config{}
 	if a.flags.config != "" {
 		var err error
-		if c, err = config.Read(a.flags.config); err != nil {
+		if c, err = config.ReadAgain(a.flags.config, before); err != nil {
 			return nil, err
 		}
 	}
@@ -108,9 +111,10 @@ func (a *app) flagToken(c *config.Config, name string) error {
 	if coordinator.CheckName(name) != nil {
 		return badName(name)
 	}
+	token := c.Tokens[name]
 	w := &config.WeChat{}
-	if known := c.Tokens[name].WeChat; known != nil {
-		w = known
+	if token.WeChat != nil {
+		w = token.WeChat
 	} else if f.appID == "" {
 		return misused("%s needs --wechat-appid as well", a.origins[fields[given]])
 	}
@@ -125,7 +129,8 @@ func (a *app) flagToken(c *config.Config, name string) error {
 	if c.Tokens == nil {
 		c.Tokens = make(map[string]config.Token)
 	}
-	c.Tokens[name] = config.Token{WeChat: w}
+	token.WeChat = w
+	c.Tokens[name] = token
 	return nil
 }
 

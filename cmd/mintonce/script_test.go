@@ -94,7 +94,7 @@ func params(t *testing.T, dir string, setup func(*testscript.Env)) testscript.Pa
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"oneline": oneLine, "await": await, "http": request, "eventually": eventually, "file-mode": fileMode, "sigterm": sigterm,
+			"oneline": oneLine, "await": await, "http": request, "eventually": eventually, "file-mode": fileMode, "sigterm": sigterm, "sighup": sighup,
 		},
 	}
 }
@@ -212,12 +212,21 @@ func send(ts *testscript.TestScript, args []string) (int, string) {
 
 // sigterm LABEL sends SIGTERM to the command that was started last with this
 // label, as an orchestrator does.
-func sigterm(ts *testscript.TestScript, neg bool, args []string) {
+func sigterm(ts *testscript.TestScript, _ bool, args []string) {
+	sendSignal(ts, args, syscall.SIGTERM)
+}
+
+// sighup LABEL sends SIGHUP, as somebody does who has changed the config.
+func sighup(ts *testscript.TestScript, _ bool, args []string) {
+	sendSignal(ts, args, syscall.SIGHUP)
+}
+
+func sendSignal(ts *testscript.TestScript, args []string, signal os.Signal) {
 	pid, err := strconv.Atoi(ts.ReadFile(filepath.Join(ts.Getenv(outputs), args[0]+".pid")))
 	ts.Check(err)
 	process, err := os.FindProcess(pid)
 	ts.Check(err)
-	ts.Check(process.Signal(syscall.SIGTERM))
+	ts.Check(process.Signal(signal))
 }
 
 // fileMode MODE FILE...: the files have these permissions.

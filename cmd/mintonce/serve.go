@@ -5,16 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/internal/config"
 	"github.com/mintonce/mintonce/internal/httpapi"
 	"github.com/mintonce/mintonce/internal/plain"
-	"github.com/mintonce/mintonce/wechat"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 )
@@ -45,6 +45,10 @@ With --listen it has an HTTP API: GET /v1/tokens/NAME, POST
 On a loopback address no key is needed unless the config file lists clients;
 any other address needs them.
 
+SIGHUP, or a change of the config file, of a token file or of a secret: it
+reads the config again, and adds, removes and changes tokens and clients. A
+config with a mistake is refused, and the one before stays in use.
+
 SIGTERM or SIGINT: it stops listening, finishes a mint under way, releases the
 lock and exits with 0, after 25 seconds at most. A second signal ends it at
 once.`,
@@ -55,19 +59,25 @@ once.`,
   curl http://127.0.0.1:8420/v1/tokens/shop`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.settings("")
+			load := func(before *config.Config) (*config.Config, error) {
+				c, err := a.settingsAgain("", before)
+				if err == nil {
+					a.override(c, "listen", "listen", &listen, &c.Listen)
+				}
+				return c, err
+			}
+			c, err := load(nil)
 			if err != nil {
 				return err
 			}
-			a.override(c, "listen", "listen", &listen, &c.Listen)
 			if err := a.ready(c, slog.LevelInfo); err != nil {
 				return err
 			}
-			if len(c.Tokens) == 0 {
+			if len(c.Tokens) == 0 && len(c.Refused) == 0 {
 				return misused("serve has no tokens to keep fresh: list them in the config file, or add --name and --wechat-appid")
 			}
 			a.begun = true
-			return a.serve(cmd.Context(), c)
+			return a.serve(cmd.Context(), c, load)
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "`HOST:PORT` of the HTTP API (default none)")
@@ -75,13 +85,13 @@ once.`,
 }
 
 // serve runs until ctx ends.
-func (a *app) serve(ctx context.Context, c *config.Config) error {
-	s, err := a.open(c)
+func (a *app) serve(ctx context.Context, c *config.Config, load loader) error {
+	s, err := a.open(c, slog.LevelWarn)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	fleet, err := a.fleet(s)
+	fleet, err := a.firstFleet(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -91,19 +101,24 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 			return listenError(c.Listen, err)
 		}
 	}
-	a.announce(s, fleet, listener)
-
 	group, running := errgroup.WithContext(ctx)
-	for _, member := range fleet {
-		group.Go(func() error { return member.Run(running) })
+	if a.flags.config != "" {
+		reloader := newReloader(fleet, a.flags.config, load)
+		group.Go(func() error {
+			defer reloader.close()
+			reloader.run(running)
+			return nil
+		})
 	}
+	a.announce(s, fleet, listener)
+	group.Go(func() error { return fleet.group.Run(running) })
 	if listener != nil {
-		a.listen(running, group, listener, c, fleet)
+		a.listen(running, group, listener, &fleet.api)
 	}
 	ended := make(chan error, 1)
 	go func() {
 		err := group.Wait()
-		finish(ctx, fleet...) // what the last requests have begun
+		fleet.finish(ctx) // what the last requests have begun
 		ended <- err
 	}()
 	<-running.Done()
@@ -119,6 +134,23 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	}
 }
 
+// firstFleet is the fleet of the config that serve starts with.
+func (a *app) firstFleet(ctx context.Context, s *session) (*fleet, error) {
+	f, err := a.newFleet(s)
+	if err != nil {
+		return nil, err
+	}
+	d, err := f.compare(s.cfg)
+	if err != nil {
+		return nil, err
+	}
+	if len(d.known) == 0 {
+		return nil, d.problems[0] // there is a reason why none of the tokens is left
+	}
+	f.complain(d)
+	return f, f.apply(ctx, s.cfg, d)
+}
+
 func stopReason(ctx context.Context) string {
 	if ctx.Err() != nil {
 		return "signal"
@@ -126,32 +158,14 @@ func stopReason(ctx context.Context) string {
 	return "failure"
 }
 
-// fleet makes the coordinators of all tokens.
-func (a *app) fleet(s *session) ([]*coordinator.Coordinator, error) {
-	var fleet []*coordinator.Coordinator
-	for _, name := range s.cfg.Names() {
-		source, err := s.source(name)
-		if err != nil {
-			return nil, err
-		}
-		c, err := s.coordinator(name, source, tokenWait, newEventLog(a.log, name, slog.LevelError).observe)
-		if err != nil {
-			return nil, err
-		}
-		fleet = append(fleet, c)
-	}
-	return fleet, nil
-}
-
 // announce writes the line that says what this process does.
-func (a *app) announce(s *session, fleet []*coordinator.Coordinator, listener net.Listener) {
-	names := s.cfg.Names()
-	const enough = 10
+func (a *app) announce(s *session, f *fleet, listener net.Listener) {
+	names := slices.Sorted(maps.Keys(f.known))
 	shown := strings.Join(names[:min(len(names), enough)], ",")
 	if len(names) > enough {
 		shown += ",..."
 	}
-	attrs := []any{"tokens", len(names), "names", shown, "store", s.url.String(), "instance", fleet[0].Instance()}
+	attrs := []any{"tokens", len(names), "names", shown, "store", s.url.String(), "instance", f.instance()}
 	if s.cfg.Fallback != "" {
 		attrs = append(attrs, "fallback", s.cfg.Fallback)
 	}
@@ -162,17 +176,11 @@ func (a *app) announce(s *session, fleet []*coordinator.Coordinator, listener ne
 }
 
 // listen serves the HTTP API until ctx ends.
-func (a *app) listen(ctx context.Context, group *errgroup.Group, listener net.Listener, c *config.Config, fleet []*coordinator.Coordinator) {
-	credentials := make(map[string]httpapi.Credential)
-	for _, member := range fleet {
-		credentials[member.Name()] = member
-	}
-	server := httpapi.NewServer(httpapi.New(httpapi.Config{
-		Credentials: credentials, Clients: c.Clients, Rejection: wechat.IsRejected, Wait: tokenWait, Log: a.log,
-	}), a.log)
+func (a *app) listen(ctx context.Context, group *errgroup.Group, listener net.Listener, api http.Handler) {
+	server := httpapi.NewServer(api, a.log)
 	group.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("listen on %s: %w", c.Listen, err)
+			return fmt.Errorf("listen on %s: %w", listener.Addr(), err)
 		}
 		return nil
 	})

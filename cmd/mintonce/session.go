@@ -28,15 +28,18 @@ type session struct {
 	fallback coordinator.Store // nil without one
 }
 
-// open opens the stores of the config.
-func (a *app) open(c *config.Config) (*session, error) {
+// open opens the stores of the config. What is amiss with them but stops nobody
+// is logged at that level: who runs for long tells of each outage.
+func (a *app) open(c *config.Config, amiss slog.Level) (*session, error) {
 	url, err := storeOf(c)
 	if err != nil {
 		return nil, err
 	}
 	redis.SetLogger(clientLog{a.log}) // by itself it would write to stderr
 	s := &session{cfg: c, log: a.log, url: url}
-	options := storeurl.Options{Prefix: c.Prefix, Password: getenv(passwordVariable), Warn: func(err error) { a.log.Debug(plain.Text(err)) }}
+	options := storeurl.Options{Prefix: c.Prefix, Password: getenv(passwordVariable), Warn: func(err error) {
+		a.log.Log(context.Background(), amiss, plain.Text(err))
+	}}
 	if c.Fallback != "" {
 		fallback, err := storeurl.Parse(c.Fallback)
 		if err != nil {
@@ -105,6 +108,9 @@ func (s *session) close() { _ = s.store.Close() } // there is nobody left to tel
 // source is that of a configured token; nil for any other.
 func (s *session) source(name string) (coordinator.Source, error) {
 	if _, known := s.cfg.Tokens[name]; !known {
+		for _, err := range s.cfg.Refused { // it may stand there
+			s.log.Warn("a token file is left out", "problem", plain.Text(err))
+		}
 		return nil, nil
 	}
 	source, warning, err := s.cfg.Source(name)
@@ -149,7 +155,7 @@ func (a *app) oneShot(cmd *cobra.Command, args []string, timeout time.Duration, 
 		return err
 	}
 	a.begun = true
-	s, err := a.open(c)
+	s, err := a.open(c, slog.LevelDebug)
 	if err != nil {
 		return err
 	}
@@ -159,7 +165,7 @@ func (a *app) oneShot(cmd *cobra.Command, args []string, timeout time.Duration, 
 		return err
 	}
 	sh := &shot{name: name, session: s, source: source}
-	events := newEventLog(a.log, name, slog.LevelInfo)
+	events := newEventLog(a.log, slog.LevelInfo)
 	sh.coordinator, err = s.coordinator(name, source, timeout, func(e coordinator.Event) {
 		events.observe(e)
 		sh.observe(e)

@@ -60,10 +60,11 @@ func (s *shot) configured(command string) error {
 func (s *shot) explain(err error, timeout time.Duration) error {
 	var usage *usageError
 	var redis *redisstore.Error
+	var broken *coordinator.SourceError
 	switch {
 	case err == nil, errors.As(err, &usage):
 		return err
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled) && !errors.As(err, &broken): // not by the end of a lease
 		return fmt.Errorf("%s: interrupted", s.name)
 	case errors.Is(err, coordinator.ErrNeverMint):
 		return fmt.Errorf("%s: no usable token in %s, and no other process made one within %s: run mintonce serve for it, or say where it comes from (--config, or --wechat-appid)", s.name, s.session.url, timeout)

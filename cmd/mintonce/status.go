@@ -62,7 +62,7 @@ whenever something has happened.`,
 				names = []string{name}
 			}
 			a.begun = true
-			s, err := a.open(c)
+			s, err := a.open(c, slog.LevelDebug)
 			if err != nil {
 				return err
 			}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -27,12 +26,19 @@ func (c *Config) anchor(dir string) error {
 		}
 		*text = u.Below(dir).String()
 	}
-	for _, t := range c.Tokens {
+	if c.TokensFrom != "" && !filepath.IsAbs(c.TokensFrom) {
+		c.TokensFrom = filepath.Join(dir, c.TokensFrom)
+	}
+	anchorSecrets(dir, c.Tokens)
+	return nil
+}
+
+func anchorSecrets(dir string, tokens map[string]Token) {
+	for _, t := range tokens {
 		if w := t.WeChat; w != nil && w.SecretFile != "" && !filepath.IsAbs(w.SecretFile) {
 			w.SecretFile = filepath.Join(dir, w.SecretFile)
 		}
 	}
-	return nil
 }
 
 // Check finds the first mistake and fills in the defaults of the tokens. It
@@ -104,19 +110,29 @@ func (c *Config) checkTokens() error {
 
 var appIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
+// fillIn sets the defaults. Equal texts of very many accounts share their
+// memory.
+func (w *WeChat) fillIn() {
+	switch w.Mode {
+	case "", ModeStable:
+		w.Mode = ModeStable
+	case ModeClassic:
+		w.Mode = ModeClassic
+	}
+	if w.API == "" || w.API == wechat.DefaultAPI {
+		w.API = wechat.DefaultAPI
+	}
+}
+
 func (c *Config) checkWeChat(key string, w *WeChat) error {
+	w.fillIn()
 	switch {
 	case w.AppID == "":
 		return c.wrong(key+".appid", "is missing", "copy the AppID from WeChat's console")
 	case !appIDPattern.MatchString(w.AppID):
 		return c.wrong(key+".appid", "has characters that no AppID has", "copy it again, without blanks")
-	case w.Mode == "":
-		w.Mode = ModeStable
 	case w.Mode != ModeStable && w.Mode != ModeClassic:
 		return c.wrong(key+".mode", "is not a mode", "use stable (/cgi-bin/stable_token) or classic (/cgi-bin/token)")
-	}
-	if w.API == "" {
-		w.API = wechat.DefaultAPI
 	}
 	return c.checkAPI(key, w)
 }
@@ -143,17 +159,25 @@ func (c *Config) checkAPI(key string, w *WeChat) error {
 // checkShared finds two tokens of one account: they would end each other's,
 // because each has a record of its own.
 func (c *Config) checkShared() error {
-	first := make(map[string]string)
+	first := make(map[account]string)
 	for _, name := range c.Names() {
-		w := c.Tokens[name].WeChat
-		account := w.AppID + " " + w.Mode + " " + w.API
-		if other, ok := first[account]; ok {
-			return c.wrong("tokens."+name, fmt.Sprintf("is the same account in the same mode as tokens.%s", other),
-				"keep one of them: an account needs one record, or its tokens end each other")
+		a := c.Tokens[name].WeChat.account()
+		if other, ok := first[a]; ok {
+			return c.sameAccount(name, "tokens."+other)
 		}
-		first[account] = name
+		first[a] = name
 	}
 	return nil
+}
+
+// account is what no two tokens may share.
+type account struct{ appID, mode, api string }
+
+func (w *WeChat) account() account { return account{w.AppID, w.Mode, w.API} }
+
+func (c *Config) sameAccount(name, other string) error {
+	return c.wrong("tokens."+name, "is the same account in the same mode as "+other,
+		"keep one of them: an account needs one record, or its tokens end each other")
 }
 
 func (c *Config) checkListen() error {

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -40,7 +41,13 @@ func (c *Config) checkClient(client *Client, key string) error {
 	if len(client.Tokens) == 0 {
 		return c.wrong(key+".tokens", "is empty", "list the names of the tokens that the client may use")
 	}
-	for _, name := range client.Tokens {
+	client.sortTokens()
+	for _, pattern := range client.patterns {
+		if coordinator.CheckName(strings.ReplaceAll(pattern, "*", "x")) != nil {
+			return c.wrong(key+".tokens", "has "+printable(pattern)+", which is not a pattern", "use the characters of names and *")
+		}
+	}
+	for _, name := range client.exact {
 		if _, ok := c.Tokens[name]; !ok {
 			return c.wrong(key+".tokens", "has "+printable(name)+", which is not a token of this config", "%s", suggest(name, c.Tokens))
 		}
@@ -56,8 +63,35 @@ func (c *Config) checkClient(client *Client, key string) error {
 	return nil
 }
 
-// MayUse reports whether the client may use the token called name.
-func (c *Client) MayUse(name string) bool { return slices.Contains(c.Tokens, name) }
+// sortTokens prepares MayUse, which may be asked for very many names.
+func (c *Client) sortTokens() {
+	c.exact, c.patterns = nil, nil
+	for _, name := range c.Tokens {
+		if strings.Contains(name, "*") {
+			c.patterns = append(c.patterns, name)
+		} else {
+			c.exact = append(c.exact, name)
+		}
+	}
+	slices.Sort(c.exact)
+}
+
+// MayUse reports whether the client may use the token called name. It is quick
+// if Check has seen the client.
+func (c *Client) MayUse(name string) bool {
+	if c.exact == nil && c.patterns == nil {
+		sorted := Client{Tokens: c.Tokens}
+		sorted.sortTokens()
+		c = &sorted
+	}
+	if _, found := slices.BinarySearch(c.exact, name); found {
+		return true
+	}
+	return slices.ContainsFunc(c.patterns, func(pattern string) bool {
+		matched, _ := path.Match(pattern, name)
+		return matched
+	})
+}
 
 // Has reports whether the client has a right.
 func (c *Client) Has(right Right) bool { return slices.Contains(c.Rights, right) }

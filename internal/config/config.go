@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Config is the configuration of the command. Its zero value is empty: Read and
@@ -22,12 +23,39 @@ type Config struct {
 	Tokens    map[string]Token
 	Clients   []Client
 
+	// TokensFrom names more files with tokens: a folder or a glob. Read has
+	// put what they hold into Tokens.
+	TokensFrom string
+	// Refused says what is wrong with each of those files that Read could not
+	// use. The tokens of such a file are those that it had before, if any.
+	Refused []error
+
+	file    string            // that Read has read; empty if there is none
 	origins map[string]string // where the value of a key stands
 }
 
 // Token is a credential to keep fresh.
 type Token struct {
 	WeChat *WeChat // where it comes from
+
+	place place
+}
+
+// place is where a token stands, for errors. There may be very many tokens, so
+// it is small.
+type place struct {
+	file                               string // empty for flags and variables
+	line, appID, secretFile, mode, api int32
+}
+
+// at names a key of the token by where it stands.
+func (p place) at(key, field string) string {
+	lines := map[string]int32{".appid": p.appID, ".secret_file": p.secretFile, ".mode": p.mode, ".api": p.api}
+	line := lines[field]
+	if line == 0 {
+		line = p.line
+	}
+	return fmt.Sprintf("%s:%d: %s", p.file, line, key)
 }
 
 // WeChat is an account at WeChat.
@@ -49,8 +77,11 @@ const (
 type Client struct {
 	Name      string
 	KeySHA256 string   // in hex, of the key that the client sends
-	Tokens    []string // those that it may use
+	Tokens    []string // those that it may use: names, or patterns such as merchant-*
 	Rights    []Right  // default: DefaultRights
+
+	exact    []string // of Tokens, sorted
+	patterns []string // of Tokens
 }
 
 // Right is what a client may do.
@@ -85,7 +116,24 @@ func (c *Config) at(key string) string {
 	if origin := c.origins[key]; origin != "" {
 		return origin
 	}
+	name, isToken := strings.CutPrefix(key, "tokens.")
+	field := ""
+	if i := strings.LastIndex(name, ".wechat"); isToken && i >= 0 {
+		if _, whole := c.Tokens[name]; !whole { // a name may have dots, too
+			name, field = name[:i], name[i+len(".wechat"):]
+		}
+	}
+	if t := c.Tokens[name]; isToken && t.place.file != "" {
+		return t.place.at(key, field)
+	}
 	return key
+}
+
+// InTokenFile reports whether the token called name stands in one of the files
+// of TokensFrom.
+func (c *Config) InTokenFile(name string) bool {
+	file := c.Tokens[name].place.file
+	return file != "" && file != c.file
 }
 
 // Error is a mistake in the configuration.

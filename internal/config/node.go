@@ -50,20 +50,36 @@ func (r *reader) fail(n node, problem, remedy string) {
 	}
 }
 
-// text reads a text. A number is one, too, as it stands; a value that is
-// missing leaves the text empty.
+// text reads a text, and notes where it stands.
 func (r *reader) text(into *string) func(node) {
 	return func(n node) {
-		if n.yaml.Kind != yaml.ScalarNode {
-			r.fail(n, "must be one text", "write it on one line")
-			return
+		if r.scalar(n, into) {
+			r.config.Set(n.path, r.place(n))
 		}
-		if n.empty() {
-			return
-		}
-		*into = n.yaml.Value
-		r.config.Set(n.path, r.place(n))
 	}
+}
+
+// fact reads a text of a token, and notes its line.
+func (r *reader) fact(into *string, line *int32) func(node) {
+	return func(n node) {
+		if r.scalar(n, into) {
+			*line = int32(n.yaml.Line)
+		}
+	}
+}
+
+// scalar reads a text. A number is one, too, as it stands; a value that is
+// missing leaves the text empty, and false is returned.
+func (r *reader) scalar(n node, into *string) bool {
+	if n.yaml.Kind != yaml.ScalarNode {
+		r.fail(n, "must be one text", "write it on one line")
+		return false
+	}
+	if n.empty() {
+		return false
+	}
+	*into = n.yaml.Value
+	return true
 }
 
 func (r *reader) boolean(into *bool) func(node) {

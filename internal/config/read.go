@@ -16,26 +16,47 @@ import (
 // maxSize bounds a config file. It has room for a hundred thousand tokens.
 const maxSize = 32 << 20
 
-// Read reads a config file. Relative paths in it are taken from its folder.
-func Read(file string) (Config, error) {
-	f, err := os.Open(file)
+// Read reads a config file, and the token files that it names. Relative paths
+// are taken from the folder of the file in which they stand.
+func Read(file string) (Config, error) { return ReadAgain(file, nil) }
+
+// ReadAgain is Read for a process that uses the config before: a token file
+// that cannot be used now keeps the tokens that it had then.
+func ReadAgain(file string, before *Config) (Config, error) {
+	data, err := readFile(file, "check the path given as --config or MINTONCE_CONFIG")
 	if err != nil {
-		remedy := "check the path given as --config or MINTONCE_CONFIG"
-		if errors.Is(err, fs.ErrPermission) {
-			remedy = fmt.Sprintf("let user %d read it", os.Getuid())
-		}
-		return Config{}, &Error{file, "cannot be read (" + reason(err) + ")", remedy}
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
-	if err != nil {
-		return Config{}, &Error{file, "cannot be read (" + reason(err) + ")", "check the path given as --config or MINTONCE_CONFIG"}
+		return Config{}, err
 	}
 	c, err := Parse(file, data)
 	if err != nil {
 		return Config{}, err
 	}
-	return c, c.anchor(filepath.Dir(file))
+	if err := c.anchor(filepath.Dir(file)); err != nil {
+		return Config{}, err
+	}
+	return c, c.readTokenFiles(before)
+}
+
+func readFile(file, remedy string) ([]byte, error) {
+	failed := func(err error) error {
+		if errors.Is(err, fs.ErrPermission) {
+			remedy = fmt.Sprintf("let user %d read it", os.Getuid())
+		}
+		return &Error{file, "cannot be read (" + reason(err) + ")", remedy}
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, failed(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err != nil {
+		return nil, failed(err)
+	}
+	if len(data) > maxSize {
+		return nil, &Error{file, fmt.Sprintf("is larger than %d MiB", maxSize>>20), "is it the right file?"}
+	}
+	return data, nil
 }
 
 // reason is the cause of an error of the file system, without the path.
@@ -50,25 +71,36 @@ func reason(err error) string {
 // Parse reads a config from YAML. Unknown and doubled keys are refused. file is
 // for the errors.
 func Parse(file string, data []byte) (Config, error) {
-	if len(data) > maxSize {
-		return Config{}, &Error{file, fmt.Sprintf("is larger than %d MiB", maxSize>>20), "is it the config file?"}
+	c := Config{file: file}
+	r := reader{file: file, config: &c}
+	root, err := r.document(data, "")
+	if root.yaml != nil {
+		r.root(root)
+		err = r.err
 	}
-	c := Config{}
+	if err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// document returns the root of a YAML file, of which there is none in an empty
+// one.
+func (r *reader) document(data []byte, path string) (node, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
-		return c, nil
+		return node{}, nil
 	}
 	var document yaml.Node
 	if err := yaml.Load(data, &document); err != nil {
-		return Config{}, syntaxError(file, err)
+		return node{}, syntaxError(r.file, err)
 	}
 	if document.Kind != yaml.DocumentNode || len(document.Content) != 1 {
-		return Config{}, &Error{file, "holds no YAML mapping", "write KEY: VALUE lines; see mintonce.example.yml"}
+		return node{}, &Error{r.file, "holds no YAML mapping", "write KEY: VALUE lines; see mintonce.example.yml"}
 	}
-	r := reader{file: file, config: &c}
-	if root := r.node(document.Content[0], ""); !root.empty() {
-		r.root(root)
+	if root := r.node(document.Content[0], path); !root.empty() {
+		return root, nil
 	}
-	return c, r.err
+	return node{}, nil
 }
 
 // syntaxError tells what the YAML library says, with its line and without its
@@ -93,36 +125,38 @@ func syntaxError(file string, err error) error {
 func (r *reader) root(n node) {
 	c := r.config
 	r.mapping(n, map[string]func(node){
-		"store":      r.text(&c.Store),
-		"fallback":   r.text(&c.Fallback),
-		"prefix":     r.text(&c.Prefix),
-		"instance":   r.text(&c.Instance),
-		"listen":     r.text(&c.Listen),
-		"log_level":  r.text(&c.LogLevel),
-		"log_format": r.text(&c.LogFormat),
-		"tokens":     r.tokens,
-		"clients":    r.clients,
+		"store":       r.text(&c.Store),
+		"fallback":    r.text(&c.Fallback),
+		"prefix":      r.text(&c.Prefix),
+		"instance":    r.text(&c.Instance),
+		"listen":      r.text(&c.Listen),
+		"log_level":   r.text(&c.LogLevel),
+		"log_format":  r.text(&c.LogFormat),
+		"tokens":      func(n node) { c.Tokens = r.tokens(n) },
+		"tokens_from": r.text(&c.TokensFrom),
+		"clients":     r.clients,
 	})
 }
 
-func (r *reader) tokens(n node) {
-	r.config.Tokens = make(map[string]Token)
+func (r *reader) tokens(n node) map[string]Token {
+	all := make(map[string]Token)
 	r.entries(n, func(name string, n node) {
-		var t Token
+		t := Token{place: place{file: r.file, line: int32(n.yaml.Line)}}
 		r.mapping(n, map[string]func(node){
 			"wechat": func(n node) {
 				t.WeChat = &WeChat{}
 				r.mapping(n, map[string]func(node){
-					"appid":            r.text(&t.WeChat.AppID),
-					"secret_file":      r.text(&t.WeChat.SecretFile),
-					"mode":             r.text(&t.WeChat.Mode),
-					"api":              r.text(&t.WeChat.API),
+					"appid":            r.fact(&t.WeChat.AppID, &t.place.appID),
+					"secret_file":      r.fact(&t.WeChat.SecretFile, &t.place.secretFile),
+					"mode":             r.fact(&t.WeChat.Mode, &t.place.mode),
+					"api":              r.fact(&t.WeChat.API, &t.place.api),
 					"allow_plain_http": r.boolean(&t.WeChat.AllowPlainHTTP),
 				})
 			},
 		})
-		r.config.Tokens[name] = t
+		all[name] = t
 	})
+	return all
 }
 
 func (r *reader) clients(n node) {

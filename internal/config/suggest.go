@@ -20,7 +20,12 @@ func suggest[V any](key string, known map[string]V) string {
 	if key == "secret" {
 		return "a secret does not belong into this file; name a file with secret_file"
 	}
-	return "the keys are " + strings.Join(slices.Sorted(maps.Keys(known)), ", ")
+	const enough = 20
+	keys := slices.Sorted(maps.Keys(known))
+	if len(keys) > enough {
+		keys = append(keys[:enough], "...")
+	}
+	return "the keys are " + strings.Join(keys, ", ")
 }
 
 // edits is how many letters must be changed, added or removed to make b of a

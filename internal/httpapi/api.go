@@ -18,6 +18,7 @@ import (
 // Credential is one token, as *coordinator.Coordinator keeps it.
 type Credential interface {
 	Token(ctx context.Context) (coordinator.Token, error)
+	Peek() (coordinator.Token, error)
 	Reject(ctx context.Context, value string, cause error) (coordinator.Verdict, error)
 	Rotate(ctx context.Context) (coordinator.Token, error)
 	Status(ctx context.Context) (coordinator.Status, error)
@@ -42,11 +43,10 @@ type Config struct {
 
 // The limits of a server.
 const (
-	defaultWait  = 20 * time.Second
-	longestWait  = 30 * time.Second
-	maxBody      = 64 << 10
-	maxHeader    = 16 << 10
-	readyTimeout = 2 * time.Second
+	defaultWait = 20 * time.Second
+	longestWait = 30 * time.Second
+	maxBody     = 64 << 10
+	maxHeader   = 16 << 10
 )
 
 // api is the handler.

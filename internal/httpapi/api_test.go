@@ -41,6 +41,8 @@ type fake struct {
 
 func (f *fake) Token(context.Context) (coordinator.Token, error) { return f.token, f.err }
 
+func (f *fake) Peek() (coordinator.Token, error) { return f.token, f.err }
+
 func (f *fake) Reject(_ context.Context, value string, cause error) (coordinator.Verdict, error) {
 	f.reported = append(f.reported, value)
 	var rejected *coordinator.RejectedError
@@ -245,9 +247,11 @@ func (s *slow) Token(ctx context.Context) (coordinator.Token, error) {
 	return coordinator.Token{}, fmt.Errorf("%w: %w", coordinator.ErrNoToken, ctx.Err())
 }
 
+func (s *slow) Peek() (coordinator.Token, error) { return coordinator.Token{}, coordinator.ErrNoToken }
+
 func TestRequestsDoNotWaitForever(t *testing.T) {
 	handler := httpapi.New(httpapi.Config{Credentials: map[string]httpapi.Credential{"shop": &slow{}}, Wait: time.Millisecond})
-	for _, q := range []request{{method: "GET", path: "/v1/tokens/shop"}, {method: "POST", path: "/v1/tokens/shop/report", body: `{"access_token":"old"}`}, {method: "GET", path: "/readyz"}} {
+	for _, q := range []request{{method: "GET", path: "/v1/tokens/shop"}, {method: "POST", path: "/v1/tokens/shop/report", body: `{"access_token":"old"}`}} {
 		if w := q.send(t, handler); w.Code != http.StatusServiceUnavailable {
 			t.Errorf("%s: %d %s", q.path, w.Code, w.Body)
 		}

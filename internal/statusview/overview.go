@@ -13,6 +13,8 @@ import (
 // Overview is what "mintonce status --json" and GET /v1/status answer.
 type Overview struct {
 	Tokens []Entry `json:"tokens"`
+	Total  int     `json:"total,omitempty"` // how many tokens there are, if these are not all
+	Next   string  `json:"next,omitempty"`  // the name after which the rest begins
 }
 
 // Entry is one token. It has a Status unless it has an Err.

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"sync"
+
+	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/internal/config"
+	"github.com/mintonce/mintonce/internal/httpapi"
+	"github.com/mintonce/mintonce/wechat"
+)
+
+// fleet is the tokens that serve keeps fresh. They change with the config.
+type fleet struct {
+	log     *slog.Logger
+	session *session
+	group   *coordinator.Group
+	events  *eventLog
+	api     httpapi.Changing
+
+	config  *config.Config      // that is in use
+	known   map[string]identity // the tokens that are kept
+	told    map[string]bool     // what was said of the config before
+	retired sync.WaitGroup      // for mints of tokens that were dropped
+
+	mu      sync.Mutex // guards opening
+	opening map[string]config.Source
+}
+
+// identity tells apart what a name may stand for: account, secret, mode, API.
+type identity [16]byte
+
+func identify(w *config.WeChat, source config.Source) identity {
+	text := fmt.Sprintf("%s\x00%s\x00%s\x00%t", source.Traits().Credential, w.Mode, w.API, w.AllowPlainHTTP)
+	sum := sha256.Sum256([]byte(text))
+	return identity(sum[:])
+}
+
+func (a *app) newFleet(s *session) (*fleet, error) {
+	f := &fleet{
+		log: a.log, session: s, events: newEventLog(a.log, slog.LevelError),
+		known: make(map[string]identity), told: make(map[string]bool), opening: make(map[string]config.Source),
+	}
+	var err error
+	f.group, err = coordinator.NewGroup(s.store.Store, f.open, coordinator.GroupConfig{Config: coordinator.Config{
+		Instance: s.cfg.Instance, MaxWait: tokenWait, Observer: f.events.observe, Fallback: s.fallback,
+	}})
+	return f, err
+}
+
+// open gives the group the source of a name, once.
+func (f *fleet) open(name string) (coordinator.Source, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	source, ok := f.opening[name]
+	if !ok {
+		return nil, errors.New("it is not in the config")
+	}
+	delete(f.opening, name)
+	return source, nil
+}
+
+// change is the difference that a config makes.
+type change struct {
+	added, removed, changed []string
+
+	known    map[string]identity
+	sources  map[string]config.Source // of the added and the changed
+	warnings []string
+	problems []error // of tokens that stay as they were
+}
+
+func (d *change) none() bool { return len(d.added)+len(d.removed)+len(d.changed) == 0 }
+
+// compare reads the secrets of all tokens and finds what a config changes. A
+// secret that cannot be read is an error; in a token file, which must not spoil
+// the others, it is a problem of that token.
+func (f *fleet) compare(c *config.Config) (*change, error) {
+	d := &change{known: make(map[string]identity, len(c.Tokens)), sources: make(map[string]config.Source), problems: slices.Clone(c.Refused)}
+	for _, name := range c.Names() {
+		before, had := f.known[name]
+		source, warning, err := c.Source(name)
+		if err != nil && !c.InTokenFile(name) {
+			return nil, err
+		}
+		if warning != "" {
+			d.warnings = append(d.warnings, warning)
+		}
+		if err != nil {
+			d.problems = append(d.problems, err)
+			if had {
+				d.known[name] = before
+			}
+			continue
+		}
+		now := identify(c.Tokens[name].WeChat, source)
+		d.known[name] = now
+		switch {
+		case !had:
+			d.added = append(d.added, name)
+		case before != now:
+			d.changed = append(d.changed, name)
+		default:
+			continue
+		}
+		d.sources[name] = source
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.known)) {
+		if _, stays := d.known[name]; !stays {
+			d.removed = append(d.removed, name)
+		}
+	}
+	return d, nil
+}
+
+// apply makes the difference. The HTTP API hands out the new tokens from then
+// on.
+func (f *fleet) apply(ctx context.Context, c *config.Config, d *change) error {
+	if err := f.mayDrop(ctx, d.changed); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	f.opening = d.sources
+	f.mu.Unlock()
+	f.drop(ctx, slices.Concat(d.removed, d.changed))
+	if err := f.group.Keep(slices.Concat(d.added, d.changed)...); err != nil {
+		return err // of a programming mistake: all that can be wrong was checked
+	}
+	f.config, f.known = c, d.known
+	credentials := make(map[string]httpapi.Credential, len(f.known))
+	for name := range f.known {
+		member, err := f.group.Get(name)
+		if err != nil {
+			return err
+		}
+		credentials[name] = member
+	}
+	f.api.Set(httpapi.New(httpapi.Config{
+		Credentials: credentials, Clients: c.Clients, Rejection: wechat.IsRejected, Wait: tokenWait, Log: f.log,
+	}))
+	const very = 10_000
+	if len(f.known) > very {
+		debug.FreeOSMemory() // reading so many takes ten times the memory of keeping them
+	}
+	return nil
+}
+
+// mayDrop refuses to forget tokens that could not be read again.
+func (f *fleet) mayDrop(ctx context.Context, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeAnswers)
+	defer cancel()
+	if _, _, err := f.session.store.Load(ctx, names[0]); err != nil {
+		return &storeMissing{err}
+	}
+	return nil
+}
+
+// storeMissing says that a config waits for the store.
+type storeMissing struct{ err error }
+
+func (e *storeMissing) Error() string { return e.err.Error() }
+func (e *storeMissing) Unwrap() error { return e.err }
+
+// drop forgets tokens. A mint under way is finished.
+func (f *fleet) drop(ctx context.Context, names []string) {
+	var dropped []*coordinator.Coordinator
+	for _, name := range names {
+		if c, err := f.group.Get(name); err == nil {
+			dropped = append(dropped, c)
+		}
+		f.events.forget(name)
+	}
+	f.group.Drop(names...)
+	f.retired.Go(func() { finish(ctx, dropped...) })
+}
+
+// finish lets all mints under way come to their end.
+func (f *fleet) finish(ctx context.Context) {
+	var all []*coordinator.Coordinator
+	for _, name := range f.group.Names() {
+		if c, err := f.group.Get(name); err == nil {
+			all = append(all, c)
+		}
+	}
+	finish(ctx, all...)
+	f.retired.Wait()
+}
+
+// instance is how this process calls itself.
+func (f *fleet) instance() string {
+	for name := range f.known {
+		if c, err := f.group.Get(name); err == nil {
+			return c.Instance()
+		}
+	}
+	return ""
+}

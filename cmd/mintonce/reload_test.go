@@ -1,0 +1,271 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mintonce/mintonce/coordinator/storetest"
+	"github.com/mintonce/mintonce/internal/config"
+	"github.com/mintonce/mintonce/internal/storeurl"
+	"github.com/mintonce/mintonce/wechat/wechattest"
+)
+
+// running is a fleet that serves a config file, without signals and without a
+// watcher: its test says when to read the file again.
+type running struct {
+	*reloader
+	t      *testing.T
+	dir    string
+	api    string // of the fake WeChat
+	faults *storetest.Faults
+	out    *lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+// take returns what was written since the last call.
+func (b *lockedBuffer) take() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.text.Reset()
+	return b.text.String()
+}
+
+// start serves files, in which API stands for the fake WeChat.
+func start(t *testing.T, files map[string]string) *running {
+	t.Helper()
+	fake := wechattest.NewServer(wechattest.Config{})
+	t.Cleanup(fake.Close)
+	r := &running{t: t, dir: t.TempDir(), api: fake.URL, out: &lockedBuffer{}}
+	r.write("secret", wechattest.Secret)
+	r.writeAll(files)
+	store, faults := storetest.NewFaulty(storetest.NewMemory())
+	r.faults = faults
+	load := func(before *config.Config) (*config.Config, error) {
+		c, err := config.ReadAgain(filepath.Join(r.dir, "c.yml"), before)
+		return &c, err
+	}
+	c, err := load(nil)
+	if err == nil {
+		err = c.Check()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &app{log: slog.New(slog.NewTextHandler(r.out, nil))}
+	f, err := a.firstFleet(t.Context(), &session{cfg: c, log: a.log, store: storeurl.Opened{Store: store}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.reloader = &reloader{fleet: f, file: filepath.Join(r.dir, "c.yml"), load: load}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- f.group.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		f.finish(context.Background())
+	})
+	return r
+}
+
+func (r *running) write(file, text string) {
+	r.t.Helper()
+	path := filepath.Join(r.dir, file)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "API", r.api)), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *running) writeAll(files map[string]string) {
+	r.t.Helper()
+	for file, text := range files {
+		r.write(file, text)
+	}
+}
+
+// get asks the HTTP API.
+func (r *running) get(path string) (int, string) {
+	r.t.Helper()
+	request := httptest.NewRequest("GET", "http://127.0.0.1"+path, nil)
+	request.RemoteAddr = "127.0.0.1:1"
+	w := httptest.NewRecorder()
+	r.fleet.api.ServeHTTP(w, request)
+	return w.Code, w.Body.String()
+}
+
+func (r *running) want(path string, status int) string {
+	r.t.Helper()
+	code, body := r.get(path)
+	if code != status {
+		r.t.Fatalf("%s: %d %s, want %d", path, code, body, status)
+	}
+	return body
+}
+
+// tells wants parts of what is logged by a reload, or nothing at all.
+func (r *running) tells(again, asked bool, parts ...string) {
+	r.t.Helper()
+	r.out.take()
+	if done := r.reload(r.t.Context(), asked); done == again {
+		r.t.Errorf("tried again is %v, want %v", !done, again)
+	}
+	var lines []string
+	for line := range strings.Lines(r.out.take()) {
+		if !strings.Contains(line, " token=") { // that is of an event, which may come at any time
+			lines = append(lines, line)
+		}
+	}
+	text := strings.Join(lines, "")
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			r.t.Errorf("logged:\n%swant %s", text, part)
+		}
+	}
+	if len(parts) == 0 && text != "" {
+		r.t.Errorf("logged:\n%swant nothing", text)
+	}
+}
+
+func entry(name, more string) string {
+	return fmt.Sprintf("%s: {wechat: {appid: %s, api: 'API', %s}}\n", name, wechattest.AppID, more)
+}
+
+func down(faults *storetest.Faults) {
+	for _, op := range []storetest.Op{storetest.Load, storetest.Swap, storetest.Lock} {
+		faults.Fail(op, 1<<30, fmt.Errorf("the store is down"))
+	}
+}
+
+// A token whose account has changed cannot be read again without the store, so
+// the old one stays.
+func TestChangedTokenWaitsForTheStore(t *testing.T) {
+	r := start(t, map[string]string{"c.yml": "tokens:\n  " + entry("shop", "secret_file: secret")})
+	before := r.want("/v1/tokens/shop", 200)
+	r.write("c.yml", "tokens:\n  "+entry("shop", "secret_file: secret, mode: classic"))
+	down(r.faults)
+	r.tells(true, false, "level=WARN", "changed tokens wait for the store", "the store is down")
+	if after := r.want("/v1/tokens/shop", 200); !strings.HasPrefix(after, before[:60]) {
+		t.Error("the token has changed without the store")
+	}
+	r.tells(true, false) // once is enough
+	r.faults.Heal()
+	r.tells(false, false, "changed=1", "names=~shop")
+	r.want("/v1/tokens/shop", 200)
+}
+
+// Additions and removals need no store.
+func TestTokensComeAndGoWithoutTheStore(t *testing.T) {
+	r := start(t, map[string]string{"c.yml": "tokens:\n  " + entry("shop", "secret_file: secret")})
+	r.want("/v1/tokens/shop", 200)
+	down(r.faults)
+	r.write("c.yml", "tokens:\n  "+entry("other", "secret_file: secret"))
+	r.tells(false, false, "added=1 removed=1 changed=0", "names=+other,-shop")
+	r.want("/v1/tokens/shop", 404)
+	r.want("/v1/tokens/other", 200) // stable_token needs no store
+}
+
+// A secret that cannot be read is a matter of its token where token files are
+// used, and of the whole config elsewhere.
+func TestSecretsThatCannotBeRead(t *testing.T) {
+	r := start(t, map[string]string{
+		"c.yml":          "tokens_from: tokens.d\ntokens:\n  " + entry("shop", "secret_file: secret"),
+		"tokens.d/m.yml": entry("one", "secret_file: ../one.secret, mode: classic") + "two: {wechat: {appid: wx2, api: 'API', secret_file: ../two.secret}}\n",
+		"one.secret":     wechattest.Secret,
+	})
+	if text := r.out.take(); !strings.Contains(text, "tokens.d/m.yml:2: tokens.two.wechat.secret_file cannot be read") {
+		t.Errorf("logged:\n%s", text)
+	}
+	r.want("/v1/tokens/one", 200)
+	r.want("/v1/tokens/two", 404)
+	r.tells(false, false) // said before
+	r.tells(false, true, "config read again", "added=0 removed=0 changed=0")
+
+	r.write("two.secret", "a-secret")
+	if err := os.Remove(filepath.Join(r.dir, "one.secret")); err != nil {
+		t.Fatal(err)
+	}
+	r.tells(false, false, "tokens.one.wechat.secret_file cannot be read", "added=1", "names=+two")
+	r.want("/v1/tokens/one", 200)
+
+	if err := os.Remove(filepath.Join(r.dir, "secret")); err != nil {
+		t.Fatal(err)
+	}
+	r.tells(false, false, "config refused", "c.yml:3: tokens.shop.wechat.secret_file cannot be read")
+	r.tells(false, false)
+	r.tells(false, true, "config refused") // somebody asks
+	r.want("/v1/tokens/shop", 200)
+}
+
+func TestClientsChange(t *testing.T) {
+	text := "tokens:\n  " + entry("shop", "secret_file: secret")
+	r := start(t, map[string]string{"c.yml": text})
+	r.want("/v1/tokens/shop", 200)
+	r.write("c.yml", text+"clients: [{name: php, key_sha256: "+strings.Repeat("0", 64)+", tokens: ['*']}]\n")
+	r.tells(false, false)
+	r.want("/v1/tokens/shop", 401)
+}
+
+// Whoever made the same mistake a thousand times reads of some of them.
+func TestProblemsAreBounded(t *testing.T) {
+	files := map[string]string{"c.yml": "tokens_from: tokens.d\ntokens:\n  " + entry("shop", "secret_file: secret")}
+	for i := range 50 {
+		files[fmt.Sprintf("tokens.d/%02d.yml", i)] = "x: {}\n"
+	}
+	r := start(t, files)
+	text := r.out.take()
+	if n := strings.Count(text, "left out of the config"); n != enough || !strings.Contains(text, "and 40 more problems like these") {
+		t.Errorf("%d problems are told:\n%s", n, text)
+	}
+}
+
+func TestStoppingWaitsForTokensThatWereDropped(t *testing.T) {
+	r := start(t, map[string]string{"c.yml": "tokens:\n  " + entry("shop", "secret_file: secret")})
+	r.want("/v1/tokens/shop", 200)
+	member, err := r.group.Get("shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrived, resume := make(chan struct{}), make(chan struct{})
+	r.faults.Before(storetest.Swap, 1, func() { close(arrived); <-resume })
+	rotated := make(chan error, 1)
+	go func() { _, err := member.Rotate(context.Background()); rotated <- err }()
+	<-arrived
+	r.write("c.yml", "tokens:\n  "+entry("shop2", "secret_file: secret, mode: classic"))
+	r.tells(false, false, "names=+shop2,-shop")
+	finished := make(chan struct{})
+	go func() { r.fleet.finish(context.Background()); close(finished) }()
+	select {
+	case <-finished:
+		t.Error("finished though a mint is under way")
+	case <-time.After(100 * time.Millisecond):
+	}
+	close(resume)
+	<-finished
+	if err := <-rotated; err != nil {
+		t.Error(err)
+	}
+}
