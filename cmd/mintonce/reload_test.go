@@ -269,3 +269,19 @@ func TestStoppingWaitsForTokensThatWereDropped(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What is fixed while the process runs is compared with what it runs with, not
+// with what the config said last, and counts in all checks.
+func TestFixedKeys(t *testing.T) {
+	tokens := "tokens:\n  " + entry("shop", "secret_file: secret")
+	clients := "clients: [{name: php, key_sha256: " + strings.Repeat("0", 64) + ", tokens: ['*']}]\n"
+	r := start(t, map[string]string{"c.yml": "listen: 0.0.0.0:0\nprefix: a\n" + tokens + clients})
+	r.write("c.yml", "listen: 0.0.0.0:0\nprefix: b\nlog_level: debug\n"+tokens+clients)
+	r.tells(false, false, "level=WARN", "in use after a restart only", "keys=prefix,log_level")
+	r.tells(false, false)
+	r.write("c.yml", "listen: 0.0.0.0:0\nprefix: a\n"+tokens+clients)
+	r.tells(false, false)
+	r.write("c.yml", "listen: 127.0.0.1:0\nprefix: a\n"+tokens)
+	r.tells(false, false, "keys=listen", "config refused", "no clients are set")
+	r.want("/v1/tokens/shop", 401)
+}

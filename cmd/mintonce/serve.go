@@ -101,16 +101,19 @@ func (a *app) serve(ctx context.Context, c *config.Config, load loader) error {
 			return listenError(c.Listen, err)
 		}
 	}
-	group, running := errgroup.WithContext(ctx)
+	follow := func(context.Context) {} // without a config file, nothing changes
 	if a.flags.config != "" {
 		reloader := newReloader(fleet, a.flags.config, load)
-		group.Go(func() error {
-			defer reloader.close()
-			reloader.run(running)
-			return nil
-		})
+		defer reloader.close()
+		follow = reloader.run
 	}
 	a.announce(s, fleet, listener)
+
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		follow(running)
+		return nil
+	})
 	group.Go(func() error { return fleet.group.Run(running) })
 	if listener != nil {
 		a.listen(running, group, listener, &fleet.api)
