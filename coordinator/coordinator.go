@@ -62,7 +62,7 @@ func New(name string, source Source, store Store, config Config) (*Coordinator, 
 	if err != nil {
 		return nil, err
 	}
-	hints, _ := store.(Watcher)
+	hints, _ := As[Watcher](store)
 	return newCoordinator(name, source, store, hints, &config)
 }
 

@@ -114,7 +114,7 @@ func (g *Group) look(ctx context.Context, batch []*member) {
 		return
 	}
 	settled := func(int, *member) bool { return false }
-	if loader, ok := g.store.(BulkLoader); ok {
+	if loader, ok := As[BulkLoader](g.store); ok {
 		loaded, clock, err := g.load(loader, batch)
 		settled = func(i int, m *member) bool { return m.accept(loaded[i], clock) }
 		if err != nil {

@@ -15,8 +15,8 @@ type hub struct {
 
 func newHub(store Store) *hub {
 	h := &hub{waiting: make(map[string]map[*func()]struct{})}
-	h.all, _ = store.(WatcherOfAll)
-	h.one, _ = store.(Watcher)
+	h.all, _ = As[WatcherOfAll](store)
+	h.one, _ = As[Watcher](store)
 	return h
 }
 

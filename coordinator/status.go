@@ -70,7 +70,7 @@ func ReadStatus(ctx context.Context, store Store, name string, t Traits) (Status
 		return Status{}, err
 	}
 	s := r.status(name, now, t)
-	if inspector, ok := store.(LockInspector); ok {
+	if inspector, ok := As[LockInspector](store); ok {
 		holder, err := inspector.Holder(ctx, name)
 		if err != nil {
 			return Status{}, err
@@ -79,7 +79,7 @@ func ReadStatus(ctx context.Context, store Store, name string, t Traits) (Status
 			s.LockHolder = holder.Holder
 		}
 	}
-	if historian, ok := store.(Historian); ok {
+	if historian, ok := As[Historian](store); ok {
 		if s.History, err = historian.History(ctx, name, historyInStatus); err != nil {
 			return Status{}, err
 		}

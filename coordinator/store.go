@@ -10,6 +10,9 @@ import (
 // swaps and locks. Every method is safe for concurrent use, honours its ctx,
 // and returns an error that matches none of this package's sentinels when the
 // store cannot be reached. Run coordinator/storetest over every implementation.
+//
+// Watcher, WatcherOfAll, BulkLoader, Historian and LockInspector below are
+// optional; [As] finds them, in a [Wrapper] too.
 type Store interface {
 	// Load returns the record and the store's clock, read in the same step. A
 	// record that does not exist is the zero Record and no error. It returns

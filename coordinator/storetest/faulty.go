@@ -107,11 +107,11 @@ func (s faultyInspector) Holder(ctx context.Context, name string) (*coordinator.
 }
 
 // passThrough returns s with exactly the optional interfaces that its store
-// has: callers ask for them with a type assertion.
+// has: none of its calls may pass the faults by.
 func passThrough(s *faulty) coordinator.Store {
-	watcher, w := s.store.(coordinator.Watcher)
-	history, h := s.store.(coordinator.Historian)
-	inspector, l := s.store.(coordinator.LockInspector)
+	watcher, w := coordinator.As[coordinator.Watcher](s.store)
+	history, h := coordinator.As[coordinator.Historian](s.store)
+	inspector, l := coordinator.As[coordinator.LockInspector](s.store)
 	type (
 		watches   = coordinator.Watcher
 		remembers = coordinator.Historian

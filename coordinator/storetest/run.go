@@ -102,7 +102,7 @@ func checks() []check {
 // optional returns the store as the optional interface T, or skips the check.
 func optional[T any](t testing.TB, store coordinator.Store) T {
 	t.Helper()
-	as, ok := store.(T)
+	as, ok := coordinator.As[T](store)
 	if !ok {
 		t.Skipf("%T is no %s", store, reflect.TypeFor[T]())
 	}

@@ -71,7 +71,7 @@ func swapConflict(t testing.TB, f Fixture) {
 // swapRepeated: the reply of a Swap was lost, so its caller repeats it.
 func swapRepeated(t testing.TB, f Fixture) {
 	s, other := f.Open(t), f.Open(t)
-	history, isHistorian := s.(coordinator.Historian)
+	history, isHistorian := coordinator.As[coordinator.Historian](s)
 	wantEntries := func(n int, when string) {
 		t.Helper()
 		if !isHistorian {
@@ -188,11 +188,11 @@ func contextEnded(t testing.TB, f Fixture) {
 			"Swap": func() error { _, err := s.Swap(ctx, name, coordinator.Stamp{}, first(time.Now())); return err },
 			"Lock": func() error { _, err := s.Lock(ctx, name, "gone", ttl); return err },
 		}
-		if h, ok := s.(coordinator.Historian); ok {
+		if h, ok := coordinator.As[coordinator.Historian](s); ok {
 			calls["History"] = func() error { _, err := h.History(ctx, name, 1); return err }
 			calls["Append"] = func() error { return h.Append(ctx, name, event(time.Now(), "")) }
 		}
-		if l, ok := s.(coordinator.LockInspector); ok {
+		if l, ok := coordinator.As[coordinator.LockInspector](s); ok {
 			calls["Holder"] = func() error { _, err := l.Holder(ctx, name); return err }
 		}
 		for method, call := range calls {

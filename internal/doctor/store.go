@@ -127,7 +127,7 @@ func write(ctx context.Context, store coordinator.Store) error {
 
 // news tries whether changes by others are noticed.
 func (r *Report) news(ctx context.Context, store coordinator.Store) {
-	watcher, ok := store.(coordinator.Watcher)
+	watcher, ok := coordinator.As[coordinator.Watcher](store)
 	if !ok {
 		return
 	}
