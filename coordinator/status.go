@@ -88,7 +88,10 @@ func ReadStatus(ctx context.Context, store Store, name string, t Traits) (Status
 }
 
 func (r Record) status(name string, now time.Time, t Traits) Status {
-	budget := r.Budget.on(now, t)
+	budget := r.Budget
+	if t != (Traits{}) { // without a source nobody knows when its provider's day ends: the day is told with the counts
+		budget = budget.on(now, t)
+	}
 	s := Status{
 		Name: name, State: r.state(now), Now: now, Generation: r.Grant.Generation, Fingerprint: Fingerprint(r.Grant.Value),
 		Credential: r.Credential, Revision: r.Revision(), IssuedAt: r.Grant.IssuedAt, ExpiresAt: r.Grant.ExpiresAt,
