@@ -4,19 +4,15 @@ import (
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/internal/tencent"
 )
 
-// configurationAfter is how long to wait after a failure that only another
-// configuration mends. Asking again does no good, but the mistake may be
-// mended at WeChat's side, where nobody would think of restarting us.
-const configurationAfter = 5 * time.Minute
+// meaning is a tencent.Meaning whose fields go without names in a table.
+type meaning tencent.Meaning
 
-// meaning is what an error code of the token endpoints means.
-type meaning struct {
-	class   coordinator.Class
-	after   time.Duration // how long to wait at least
-	message string
-	advice  string
+func meaningOf(code int) (tencent.Meaning, bool) {
+	m, known := meanings[code]
+	return tencent.Meaning(m), known
 }
 
 // meanings holds every code that is known of /cgi-bin/token and
@@ -38,21 +34,21 @@ var meanings = map[int]meaning{
 		"WeChat is busy", "nothing to do; it is tried again"},
 
 	// The configuration is wrong.
-	40001: {coordinator.Configuration, configurationAfter,
+	40001: {coordinator.Configuration, tencent.ConfigurationAfter,
 		"the AppSecret is wrong or belongs to another account", "check AppID and AppSecret; the secret may have been reset in WeChat's console"},
-	40002: {coordinator.Configuration, configurationAfter,
+	40002: {coordinator.Configuration, tencent.ConfigurationAfter,
 		"WeChat does not accept the grant_type", "look for a proxy that changes requests; otherwise this is a bug of mintonce"},
-	40013: {coordinator.Configuration, configurationAfter,
+	40013: {coordinator.Configuration, tencent.ConfigurationAfter,
 		"the AppID does not exist", "check the AppID for upper and lower case and stray characters"},
-	40125: {coordinator.Configuration, configurationAfter,
+	40125: {coordinator.Configuration, tencent.ConfigurationAfter,
 		"the AppSecret is wrong", "check the AppSecret; it may have been reset in WeChat's console"},
-	41002: {coordinator.Configuration, configurationAfter,
+	41002: {coordinator.Configuration, tencent.ConfigurationAfter,
 		"the AppID did not reach WeChat", "look for a proxy that changes requests; otherwise this is a bug of mintonce"},
-	41004: {coordinator.Configuration, configurationAfter,
+	41004: {coordinator.Configuration, tencent.ConfigurationAfter,
 		"the AppSecret did not reach WeChat", "look for a proxy that changes requests; otherwise this is a bug of mintonce"},
-	43002: {coordinator.Configuration, configurationAfter,
+	43002: {coordinator.Configuration, tencent.ConfigurationAfter,
 		"WeChat wants a POST", "look for a proxy that changes requests; otherwise this is a bug of mintonce"},
-	61024: {coordinator.Configuration, configurationAfter,
+	61024: {coordinator.Configuration, tencent.ConfigurationAfter,
 		"the account is run by a third-party platform, whose token it needs", "get the token from that platform, or end its authorization in WeChat's console"},
 
 	// A person has to do something in WeChat's console.

@@ -4,12 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
-	"net/netip"
-	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -69,50 +65,4 @@ func checkAccount(appID, secret string) error {
 		return errors.New("the AppSecret has more than 256 characters: copy it again")
 	}
 	return nil
-}
-
-// baseURL returns the API's base URL, or what is wrong with it. The errors do
-// not quote the URL, which may hold a password.
-func (c Config) baseURL() (*url.URL, error) {
-	if c.API == "" {
-		c.API = DefaultAPI
-	}
-	u, err := url.Parse(c.API)
-	if err != nil || u.Host == "" || u.Hostname() == "" {
-		return nil, errors.New("Config.API is not a URL: use the form https://HOST")
-	}
-	if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
-		return nil, errors.New("Config.API has a user, a query or a fragment: use the form https://HOST")
-	}
-	switch {
-	case u.Scheme == "https":
-	case u.Scheme != "http":
-		return nil, errors.New("Config.API is neither https nor http: use the form https://HOST")
-	case slices.Contains(apiHosts, canonicalHost(u)):
-		return nil, errors.New("Config.API is plain http: WeChat's own hosts are used over https only")
-	case !isLoopback(u.Hostname()) && !c.AllowPlainHTTP:
-		return nil, fmt.Errorf("Config.API is plain http to %s: use https, or set AllowPlainHTTP if it is a fake in a private network", u.Hostname())
-	}
-	return u, nil
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
-}
-
-// canonicalHost returns the host of u in lower case, with its port unless that
-// is the standard one of the scheme.
-func canonicalHost(u *url.URL) string {
-	host := strings.ToLower(u.Host)
-	switch u.Scheme {
-	case "https":
-		return strings.TrimSuffix(host, ":443")
-	case "http":
-		return strings.TrimSuffix(host, ":80")
-	}
-	return host
 }

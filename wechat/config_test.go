@@ -1,8 +1,6 @@
 package wechat_test
 
 import (
-	"net"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -59,19 +57,5 @@ func TestConfig(t *testing.T) {
 				t.Errorf("Mint says %v: want a Configuration error with %q", failure, test.problem)
 			}
 		})
-	}
-}
-
-// A proxy would read the secret of a request over plain http.
-func TestProxyIsForHTTPSOnly(t *testing.T) {
-	if proxy, err := wechat.Proxy(httptest.NewRequest("GET", "http://sandbox.example/", nil)); proxy != nil || err != nil {
-		t.Errorf("plain http goes to proxy %v (%v)", proxy, err)
-	}
-	if proxy, err := wechat.Proxy(httptest.NewRequest("GET", "https://api.weixin.qq.com/", nil)); proxy == nil || err != nil {
-		t.Errorf("https does not use the environment's proxy (%v)", err)
-	}
-	dial := new(net.Dialer).DialContext
-	if wechat.UsesProxy(wechat.NewClassicToken(appID, secret, wechat.Config{Dial: dial})) {
-		t.Error("a proxy is used beside Dial")
 	}
 }

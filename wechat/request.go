@@ -1,28 +1,36 @@
 package wechat
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"net/http"
 	"net/url"
+
+	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/internal/tencent"
 )
+
+// tokenCalls are the two token endpoints.
+var tokenCalls = tencent.Service{
+	Name: "WeChat", API: DefaultAPI, Hosts: apiHosts,
+	What: "token", Field: "access_token", Meaning: meaningOf,
+	Unlisted: []int{40164, 61004}, Whitelist: "IP whitelist",
+}
 
 // grantType is in the singular, unlike the client_credentials of OAuth 2.0.
 const grantType = "client_credential"
 
-var errNoRequest = errors.New("no request can be made of Config.API and the AppID: check them")
-
-// classicRequest carries the secret in its query, as WeChat demands. This is
-// why nothing in this package quotes a URL.
-func (a *account) classicRequest(ctx context.Context) (*http.Request, error) {
-	u := a.wire.base.JoinPath("cgi-bin", "token")
-	u.RawQuery = url.Values{"grant_type": {grantType}, "appid": {a.appID}, "secret": {a.secret}}.Encode()
-	return newRequest(ctx, http.MethodGet, u, nil)
+func (a *account) classic(ctx context.Context) (coordinator.Token, error) {
+	if a.err != nil {
+		return coordinator.Token{}, tokenCalls.Misconfigured(a.err)
+	}
+	query := url.Values{"grant_type": {grantType}, "appid": {a.appID}, "secret": {a.secret}}
+	return a.client.Get(ctx, "cgi-bin/token", query, a.secret)
 }
 
-func (a *account) stableRequest(ctx context.Context, force bool) (*http.Request, error) {
+func (a *account) stable(ctx context.Context, force bool) (coordinator.Token, error) {
+	if a.err != nil {
+		return coordinator.Token{}, tokenCalls.Misconfigured(a.err)
+	}
 	body, err := json.Marshal(struct {
 		GrantType    string `json:"grant_type"`
 		AppID        string `json:"appid"`
@@ -30,28 +38,7 @@ func (a *account) stableRequest(ctx context.Context, force bool) (*http.Request,
 		ForceRefresh bool   `json:"force_refresh"`
 	}{grantType, a.appID, a.secret, force})
 	if err != nil {
-		return nil, err
+		return coordinator.Token{}, tokenCalls.Misconfigured(err) // texts and a bool always marshal
 	}
-	return newRequest(ctx, http.MethodPost, a.wire.base.JoinPath("cgi-bin", "stable_token"), body)
+	return a.client.Post(ctx, "cgi-bin/stable_token", body, a.secret)
 }
-
-func newRequest(ctx context.Context, method string, u *url.URL, body []byte) (*http.Request, error) {
-	// A nil *bytes.Reader in an io.Reader would not be nil, hence the two calls.
-	if body == nil {
-		request, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
-		if err == nil {
-			request.Header.Set("User-Agent", userAgent)
-		}
-		return request, err
-	}
-	request, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	request.GetBody = nil // without it, net/http cannot send the body a second time
-	request.Header.Set("User-Agent", userAgent)
-	request.Header.Set("Content-Type", "application/json")
-	return request, nil
-}
-
-const userAgent = "mintonce"

@@ -1,46 +1,15 @@
 package wechat_test
 
 import (
-	"context"
-	"crypto/x509"
 	"fmt"
-	"net"
 	"runtime"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/wechat"
 	"github.com/mintonce/mintonce/wechat/wechattest"
 )
-
-func TestSourcesShareAWire(t *testing.T) {
-	roots := x509.NewCertPool()
-	dial := func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }
-	first := wechat.NewStableToken(appID, secret, wechat.Config{})
-	for name, test := range map[string]struct {
-		cfg  wechat.Config
-		same bool
-	}{
-		"no config":         {wechat.Config{}, true},
-		"the default API":   {wechat.Config{API: wechat.DefaultAPI}, true},
-		"another API":       {wechat.Config{API: "https://sh.api.weixin.qq.com"}, false},
-		"other authorities": {wechat.Config{RootCAs: roots}, false},
-		"a Dial":            {wechat.Config{Dial: dial}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			other := wechat.NewStableToken("wxanother", secret, test.cfg)
-			if got := wechat.SameWire(first, other); got != test.same {
-				t.Errorf("shared is %v, want %v", got, test.same)
-			}
-		})
-	}
-	dialled := wechat.Config{Dial: dial}
-	if wechat.SameWire(wechat.NewStableToken(appID, secret, dialled), wechat.NewStableToken(appID, secret, dialled)) {
-		t.Error("two sources with a Dial share a wire")
-	}
-}
 
 // Accounts that share a wire share nothing else.
 func TestSourcesOnOneWireAtOnce(t *testing.T) {
@@ -81,19 +50,4 @@ func TestSourceIsSmall(t *testing.T) {
 		t.Errorf("a source takes %d bytes, want at most %d", each, most)
 	}
 	runtime.KeepAlive(keep)
-}
-
-// Wires do not pile up in a process whose accounts come and go.
-func TestWireEndsWithItsSources(t *testing.T) {
-	const api = "http://127.0.0.1:1/some/where"
-	source := wechat.NewStableToken(appID, secret, wechat.Config{API: api})
-	with := wechat.SharedWires()
-	runtime.KeepAlive(source)
-	source = wechat.StableToken{}
-	for deadline := time.Now().Add(10 * time.Second); wechat.SharedWires() >= with; runtime.GC() {
-		if time.Now().After(deadline) {
-			t.Fatal("the wire has outlived its only source")
-		}
-		runtime.Gosched()
-	}
 }

@@ -6,10 +6,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/internal/tencent"
 )
 
 // What WeChat says about its tokens.
@@ -35,7 +35,7 @@ const (
 type account struct {
 	appID  string
 	secret string
-	wire   *wire
+	client *tencent.Client
 	err    error // what is wrong with the configuration, if anything
 }
 
@@ -44,7 +44,7 @@ func newAccount(appID, secret string, cfg Config) *account {
 	if a.err = checkAccount(appID, secret); a.err != nil {
 		return a
 	}
-	a.wire, a.err = wireFor(cfg)
+	a.client, a.err = tokenCalls.Client(tencent.Config(cfg))
 	return a
 }
 
@@ -103,7 +103,7 @@ func (s ClassicToken) Traits() coordinator.Traits {
 // Mint asks for a new token, with one request. Its errors are of type
 // *coordinator.SourceError.
 func (s ClassicToken) Mint(ctx context.Context, _ coordinator.Token) (coordinator.Token, error) {
-	return s.mint(ctx, s.classicRequest)
+	return s.classic(ctx)
 }
 
 // StableToken mints at /cgi-bin/stable_token, which gives out the same token
@@ -137,7 +137,7 @@ func (s StableToken) Traits() coordinator.Traits {
 // with the time that it has left. Its errors are of type
 // *coordinator.SourceError.
 func (s StableToken) Mint(ctx context.Context, _ coordinator.Token) (coordinator.Token, error) {
-	return s.mint(ctx, func(ctx context.Context) (*http.Request, error) { return s.stableRequest(ctx, false) })
+	return s.stable(ctx, false)
 }
 
 // Rotate forces a new token. WeChat does that 20 times a day, and gives the
@@ -145,39 +145,5 @@ func (s StableToken) Mint(ctx context.Context, _ coordinator.Token) (coordinator
 // the values. It is for a person to call, after a leak; a second rotation, 30
 // seconds later, ends the leaked token at once.
 func (s StableToken) Rotate(ctx context.Context, _ coordinator.Token) (coordinator.Token, error) {
-	return s.mint(ctx, func(ctx context.Context) (*http.Request, error) { return s.stableRequest(ctx, true) })
-}
-
-// mint sends the one request of a mint and reads the answer.
-func (a *account) mint(ctx context.Context, build func(context.Context) (*http.Request, error)) (coordinator.Token, error) {
-	if a.err != nil {
-		return coordinator.Token{}, badConfig(a.err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, longestMint)
-	defer cancel()
-	request, err := build(ctx)
-	if err != nil {
-		return coordinator.Token{}, badConfig(errNoRequest)
-	}
-	// WeChat counts from when it minted, which is after this moment.
-	sent := time.Now()
-	status, body, failure := a.wire.exchange(request)
-	if failure != nil {
-		return coordinator.Token{}, failure
-	}
-	answer, failure := parseReply(status, body, a.secret)
-	if failure != nil {
-		return coordinator.Token{}, failure
-	}
-	return coordinator.NewToken(answer.token, sent.Add(answer.lifetime)), nil
-}
-
-func badConfig(err error) *coordinator.SourceError {
-	return &coordinator.SourceError{
-		Class:   coordinator.Configuration,
-		Message: "the configuration of the WeChat account is wrong",
-		Advice:  err.Error(),
-		After:   configurationAfter,
-		Refused: true,
-	}
+	return s.stable(ctx, true)
 }

@@ -1,4 +1,4 @@
-package wechat
+package tencent
 
 import (
 	"bytes"
@@ -9,23 +9,23 @@ import (
 	"net/http"
 )
 
-// replayLimit is how much of a body is read into memory to be sent again.
-const replayLimit = 1 << 20
+// ReplayLimit is how much of a body is read into memory to be sent again.
+const ReplayLimit = 1 << 20
 
-var errNoReplay = errors.New("wechat: the body cannot be sent again")
+var errNoReplay = errors.New("the body cannot be sent again")
 
 // replayable returns a copy of request whose body can be sent twice, unless
-// that would take more than replayLimit of memory. It closes the body if it
+// that would take more than ReplayLimit of memory. It closes the body if it
 // fails.
 func replayable(request *http.Request) (*http.Request, error) {
 	outgoing := request.Clone(request.Context())
-	if !hasBody(request) || request.GetBody != nil || request.ContentLength > replayLimit {
+	if !hasBody(request) || request.GetBody != nil || request.ContentLength > ReplayLimit {
 		return outgoing, nil
 	}
 	start, whole, err := readStart(request)
 	if err != nil {
 		request.Body.Close()
-		return nil, fmt.Errorf("wechat: reading the body of the call: %w", err)
+		return nil, fmt.Errorf("reading the body of the call: %w", err)
 	}
 	if !whole {
 		outgoing.Body = joined{io.MultiReader(bytes.NewReader(start), request.Body), request.Body}
@@ -59,18 +59,18 @@ func repeat(outgoing *http.Request) (*http.Request, error) {
 	return again, err
 }
 
-// readStart reads up to replayLimit of the body, and tells whether that was
+// readStart reads up to ReplayLimit of the body, and tells whether that was
 // all. The end of the request's context closes the body, so that a read that
 // waits for more comes back.
 func readStart(request *http.Request) (start []byte, whole bool, err error) {
 	ctx := request.Context()
 	stop := context.AfterFunc(ctx, func() { request.Body.Close() })
 	defer stop()
-	start, err = io.ReadAll(io.LimitReader(request.Body, replayLimit+1))
+	start, err = io.ReadAll(io.LimitReader(request.Body, ReplayLimit+1))
 	if ctx.Err() != nil {
 		return nil, false, context.Cause(ctx)
 	}
-	return start, len(start) <= replayLimit, err
+	return start, len(start) <= ReplayLimit, err
 }
 
 func hasBody(request *http.Request) bool {

@@ -1,4 +1,4 @@
-package wechat
+package tencent
 
 import (
 	"context"
@@ -17,11 +17,8 @@ import (
 )
 
 const (
-	// longestMint bounds a mint whose caller set no bound. It is the most that
-	// coordinator.Config.MintTimeout may be.
-	longestMint = 60 * time.Second
-	// replyLimit is far above any token reply, which has some 200 bytes.
-	replyLimit = 64 << 10
+	// ReplyLimit is far above any token reply, which has some 200 bytes.
+	ReplyLimit = 64 << 10
 	// headerLimit bounds the head of a reply.
 	headerLimit = 64 << 10
 )
@@ -68,7 +65,7 @@ func proxyForTLS(r *http.Request) (*url.URL, error) {
 
 // exchange sends the request once, follows no redirect, and returns status and
 // body of the answer. It goes past http.Client, whose errors quote the URL.
-func (w *wire) exchange(request *http.Request) (status int, body []byte, failure *coordinator.SourceError) {
+func (s *Service) exchange(w *wire, request *http.Request) (status int, body []byte, failure *coordinator.SourceError) {
 	// net/http calls GotConn after dialling and the TLS handshake, before the
 	// first byte of the request. Without that call, nothing was sent.
 	var connected atomic.Bool
@@ -77,36 +74,36 @@ func (w *wire) exchange(request *http.Request) (status int, body []byte, failure
 
 	response, err := w.transport.RoundTrip(request.WithContext(ctx))
 	if err != nil && !connected.Load() {
-		return 0, nil, notSent(ctx, err)
+		return 0, nil, s.notSent(ctx, err)
 	}
 	if err != nil {
-		return 0, nil, noAnswer(ctx, err)
+		return 0, nil, s.noAnswer(ctx, err)
 	}
 	defer response.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(response.Body, replyLimit+1))
+	body, err = io.ReadAll(io.LimitReader(response.Body, ReplyLimit+1))
 	if err != nil {
-		return 0, nil, noAnswer(ctx, err)
+		return 0, nil, s.noAnswer(ctx, err)
 	}
 	return response.StatusCode, body, nil
 }
 
 // notSent: the connection did not come about.
-func notSent(ctx context.Context, err error) *coordinator.SourceError {
+func (s *Service) notSent(ctx context.Context, err error) *coordinator.SourceError {
 	return &coordinator.SourceError{
 		Class:   coordinator.Transient,
-		Message: "WeChat was not reached: " + describe(ctx, err),
+		Message: s.Name + " was not reached: " + describe(ctx, err),
 		Advice:  "check network, DNS, firewall and proxy on the way to the API",
 		Refused: true,
 		Err:     cause(ctx, err),
 	}
 }
 
-// noAnswer: WeChat may have received the request, and minted.
-func noAnswer(ctx context.Context, err error) *coordinator.SourceError {
+// noAnswer: the provider may have received the request, and minted.
+func (s *Service) noAnswer(ctx context.Context, err error) *coordinator.SourceError {
 	return &coordinator.SourceError{
 		Class:   coordinator.Transient,
-		Message: "WeChat got the request but its answer did not arrive: " + describe(ctx, err),
-		Advice:  "a token may have been minted; the next mint settles it",
+		Message: s.Name + " got the request but its answer did not arrive: " + describe(ctx, err),
+		Advice:  "a " + s.What + " may have been minted; the next mint settles it",
 		Err:     cause(ctx, err),
 	}
 }

@@ -1,9 +1,10 @@
-package wechat
+package tencent
 
 import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -13,33 +14,33 @@ import (
 // longestQuote bounds what is quoted of an errmsg.
 const longestQuote = 160
 
-// refused turns an error code of a token endpoint into an error. WeChat
+// refused turns an error code of a mint into an error. The provider
 // answered, so nothing was minted. Even if "busy" (-1) hid a mint, that would
 // come to no harm: a mint was needed, and is tried again until one succeeds.
-func refused(code int, errmsg, secret string) *coordinator.SourceError {
+func (s *Service) refused(code int, errmsg, secret string) *coordinator.SourceError {
 	errmsg = withoutSecret(errmsg, secret)
-	m, known := meanings[code]
+	m, known := s.Meaning(code)
 	if !known {
-		m = meaning{class: coordinator.Transient, message: "WeChat refused, for a reason that mintonce does not know", advice: "look the code up in WeChat's documentation"}
+		m = Meaning{Class: coordinator.Transient, Message: s.Name + " refused, for a reason that mintonce does not know", Advice: "look the code up in the documentation of " + s.Name}
 		if quoted := quote(errmsg); quoted != "" {
-			m.message += ": " + quoted
+			m.Message += ": " + quoted
 		}
 	}
-	if code == 40164 || code == 61004 {
+	if slices.Contains(s.Unlisted, code) {
 		if ip := addressIn(errmsg); ip.IsValid() {
-			m.message = "the address " + ip.String() + " is not on the IP whitelist"
-			m.advice = "add " + ip.String() + " to the account's IP whitelist in WeChat's console"
+			m.Message = "the address " + ip.String() + " is not on the " + s.Whitelist
+			m.Advice = "add " + ip.String() + " to the account's " + s.Whitelist + " in " + s.Name + "'s console"
 		}
 	}
 	if rid := requestID(errmsg); rid != "" {
-		m.message += ", rid " + rid
+		m.Message += ", rid " + rid
 	}
 	return &coordinator.SourceError{
-		Class:   m.class,
+		Class:   m.Class,
 		Code:    code,
-		Message: m.message,
-		Advice:  m.advice,
-		After:   m.after,
+		Message: m.Message,
+		Advice:  m.Advice,
+		After:   m.After,
 		Refused: true,
 	}
 }
@@ -58,7 +59,7 @@ func requestID(errmsg string) string {
 	return ""
 }
 
-// withoutSecret is for the case that a reply, or a gateway's in WeChat's place,
+// withoutSecret is for the case that a reply, or a gateway's in the provider's place,
 // repeats the request.
 func withoutSecret(text, secret string) string {
 	text = strings.ReplaceAll(text, secret, "[secret]")

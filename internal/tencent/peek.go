@@ -1,4 +1,4 @@
-package wechat
+package tencent
 
 import (
 	"bytes"
@@ -9,18 +9,18 @@ import (
 	"github.com/mintonce/mintonce/coordinator"
 )
 
-// peekLimit is how much of an answer is looked at. Answers with an error code
+// PeekLimit is how much of an answer is looked at. Answers with an error code
 // have some hundred bytes; anything longer is no error.
-const peekLimit = 64 << 10
+const PeekLimit = 64 << 10
 
 // rejectionIn returns the rejection of the token that an answer holds, or nil.
 // The answer can be read from its beginning afterwards.
 //
-// WeChat answers errors with status 200, and with any content type, images
+// The APIs answer errors with status 200, and with any content type, images
 // included, so only the body tells. A body that does not start with a brace is
 // not looked at further, so that downloads stream as they would without us.
-func rejectionIn(response *http.Response) *coordinator.RejectedError {
-	if response.StatusCode == http.StatusSwitchingProtocols || response.Body == nil || response.Body == http.NoBody || response.ContentLength > peekLimit {
+func rejectionIn(response *http.Response, isRejected func(int) bool) *coordinator.RejectedError {
+	if response.StatusCode == http.StatusSwitchingProtocols || response.Body == nil || response.Body == http.NoBody || response.ContentLength > PeekLimit {
 		return nil
 	}
 	body := response.Body
@@ -28,7 +28,7 @@ func rejectionIn(response *http.Response) *coordinator.RejectedError {
 	whole := false
 	if err == nil && start[len(start)-1] == '{' {
 		start, err = readMore(start, body)
-		whole = err == nil && len(start) <= peekLimit
+		whole = err == nil && len(start) <= PeekLimit
 	}
 	response.Body = joined{io.MultiReader(bytes.NewReader(start), after(body, err)), body}
 	if !whole {
@@ -37,7 +37,7 @@ func rejectionIn(response *http.Response) *coordinator.RejectedError {
 	var answer struct {
 		ErrCode int `json:"errcode"`
 	}
-	if json.Unmarshal(start, &answer) != nil || !IsRejected(answer.ErrCode) {
+	if json.Unmarshal(start, &answer) != nil || !isRejected(answer.ErrCode) {
 		return nil
 	}
 	return &coordinator.RejectedError{Code: answer.ErrCode}
@@ -64,7 +64,7 @@ func firstByte(body io.Reader) (start []byte, err error) {
 
 func readMore(start []byte, body io.Reader) ([]byte, error) {
 	buffer := bytes.NewBuffer(start)
-	_, err := io.Copy(buffer, io.LimitReader(body, int64(peekLimit+1-len(start))))
+	_, err := io.Copy(buffer, io.LimitReader(body, int64(PeekLimit+1-len(start))))
 	return buffer.Bytes(), err
 }
 

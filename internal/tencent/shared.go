@@ -1,4 +1,4 @@
-package wechat
+package tencent
 
 import (
 	"crypto/x509"
@@ -23,8 +23,8 @@ var wires = struct {
 
 // wireFor returns the wire of this Config, the same for equal ones, or what is
 // wrong with it. A wire ends with the last source that uses it.
-func wireFor(cfg Config) (*wire, error) {
-	base, err := cfg.baseURL()
+func (s *Service) wireFor(cfg Config) (*wire, error) {
+	base, err := s.base(cfg)
 	if err != nil {
 		return nil, err
 	}
