@@ -24,6 +24,7 @@ type fleet struct {
 	group   *coordinator.Group
 	events  *eventLog
 	api     httpapi.Changing
+	limits  httpapi.Limits // of the API's callers
 
 	config  *config.Config      // that is in use
 	known   map[string]identity // the tokens that are kept
@@ -143,7 +144,7 @@ func (f *fleet) apply(ctx context.Context, c *config.Config, d *change) error {
 		credentials[name] = member
 	}
 	f.api.Set(httpapi.New(httpapi.Config{
-		Credentials: credentials, Clients: c.Clients, Rejection: wechat.IsRejected, Wait: tokenWait, Log: f.log,
+		Credentials: credentials, Clients: c.Clients, Limits: &f.limits, Rejection: wechat.IsRejected, Wait: tokenWait, Log: f.log,
 	}))
 	const very = 10_000
 	if len(f.known) > very {

@@ -107,10 +107,13 @@ func (r *running) writeAll(files map[string]string) {
 	}
 }
 
-// get asks the HTTP API.
-func (r *running) get(path string) (int, string) {
+// get asks the HTTP API, with a key if there is one.
+func (r *running) get(path string, key ...string) (int, string) {
 	r.t.Helper()
 	request := httptest.NewRequest("GET", "http://127.0.0.1"+path, nil)
+	for _, k := range key {
+		request.Header.Set("Authorization", "Bearer "+k)
+	}
 	request.RemoteAddr = "127.0.0.1:1"
 	w := httptest.NewRecorder()
 	r.fleet.api.ServeHTTP(w, request)
@@ -227,6 +230,26 @@ func TestClientsChange(t *testing.T) {
 	r.write("c.yml", text+"clients: [{name: php, key_sha256: "+strings.Repeat("0", 64)+", tokens: ['*']}]\n")
 	r.tells(false, false)
 	r.want("/v1/tokens/shop", 401)
+}
+
+// What a client has used up of its rate is not given back by reading the config
+// again.
+func TestRatesSurviveReloads(t *testing.T) {
+	text := "tokens:\n  " + entry("shop", "secret_file: secret") + "clients: [{name: php, key_sha256: " + config.HashKey("k") + ", tokens: [shop], rate: 0.1}]\n"
+	r := start(t, map[string]string{"c.yml": text})
+	passed := 0
+	for range 3 {
+		for range 20 {
+			if code, _ := r.get("/v1/tokens/shop", "k"); code == 200 {
+				passed++
+			}
+		}
+		r.write("c.yml", text+"# once more\n")
+		r.tells(false, false)
+	}
+	if passed < 10 || passed > 20 { // a slow machine gives the client 10 more in 100 s
+		t.Errorf("%d requests passed, want about 10", passed)
+	}
 }
 
 // Whoever made the same mistake a thousand times reads of some of them.

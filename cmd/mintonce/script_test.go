@@ -102,6 +102,9 @@ func params(t *testing.T, dir string, setup func(*testscript.Env)) testscript.Pa
 // tokenForm is that of the fake's tokens.
 var tokenForm = regexp.MustCompile(`\d\d_[A-Za-z0-9_-]{40,}`)
 
+// keyForm is that of the keys of clients.
+var keyForm = regexp.MustCompile(`mintonce_[0-9A-Za-z]{43}`)
+
 // checkSecrecy looks through all that the commands of a script have printed,
 // and through what the file store keeps for people.
 func checkSecrecy(t *testing.T, env *testscript.Env, kept string) {
@@ -124,6 +127,9 @@ func checkSecrecy(t *testing.T, env *testscript.Env, kept string) {
 		}
 		if tokenForm.Match(data) && !(strings.HasPrefix(name, "token.") && strings.HasSuffix(name, ".stdout")) {
 			t.Errorf("%s: %s holds a token:\n%s", script, name, data)
+		}
+		if keyForm.Match(data) && !(strings.HasPrefix(name, "client.") && strings.HasSuffix(name, ".stdout")) {
+			t.Errorf("%s: %s holds the key of a client:\n%s", script, name, data)
 		}
 	}
 }
@@ -169,7 +175,8 @@ func poll(ts *testscript.TestScript, what string, done func() bool) {
 	ts.Fatalf("waited %s in vain for %s", patience, what)
 }
 
-// request METHOD URL [BODY [KEY]] prints status, headers and body.
+// request METHOD URL [BODY [KEY]] prints status, headers and body. A key of the
+// form @FILE stands in a file.
 func request(ts *testscript.TestScript, neg bool, args []string) {
 	status, text := send(ts, args)
 	io.WriteString(ts.Stdout(), text)
@@ -194,6 +201,9 @@ func send(ts *testscript.TestScript, args []string) (int, string) {
 	ts.Check(err)
 	if args[2] != "" {
 		r.Header.Set("Content-Type", "application/json")
+	}
+	if file, ok := strings.CutPrefix(args[3], "@"); ok {
+		args[3] = strings.TrimSpace(ts.ReadFile(file))
 	}
 	if args[3] != "" {
 		r.Header.Set("Authorization", "Bearer "+args[3])

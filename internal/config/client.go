@@ -2,7 +2,6 @@ package config
 
 import (
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
 	"path"
@@ -30,13 +29,26 @@ func (c *Config) checkClients() error {
 	return nil
 }
 
+// CheckClient finds the first mistake in a client that is to be added. Whether
+// its tokens exist is checked against a config that has tokens.
+func (c *Config) CheckClient(client Client) error {
+	if len(c.Tokens) == 0 {
+		known := make(map[string]Token)
+		for _, name := range client.Tokens {
+			known[name] = Token{}
+		}
+		c = &Config{Tokens: known}
+	}
+	return c.checkClient(&client, "client")
+}
+
 func (c *Config) checkClient(client *Client, key string) error {
 	if coordinator.CheckName(client.Name) != nil {
 		return c.wrong(key+".name", "is not a good name", "use 1 to 64 characters of A-Z a-z 0-9 . _ -")
 	}
 	client.KeySHA256 = strings.ToLower(client.KeySHA256)
 	if digest, err := hex.DecodeString(client.KeySHA256); err != nil || len(digest) != sha256.Size {
-		return c.wrong(key+".key_sha256", "is not 64 hex digits", "make it with: printf %%s \"$KEY\" | sha256sum")
+		return c.wrong(key+".key_sha256", "is not 64 hex digits", "make a key and its entry with: mintonce client %s --tokens ...", client.Name)
 	}
 	if len(client.Tokens) == 0 {
 		return c.wrong(key+".tokens", "is empty", "list the names of the tokens that the client may use")
@@ -48,12 +60,21 @@ func (c *Config) checkClient(client *Client, key string) error {
 		}
 	}
 	for _, name := range client.exact {
+		if coordinator.CheckName(name) != nil {
+			return c.wrong(key+".tokens", "has "+printable(name)+", which is not a name", "use 1 to 64 characters of A-Z a-z 0-9 . _ -")
+		}
 		if _, ok := c.Tokens[name]; !ok {
 			return c.wrong(key+".tokens", "has "+printable(name)+", which is not a token of this config", "%s", suggest(name, c.Tokens))
 		}
 	}
 	if len(client.Rights) == 0 {
 		client.Rights = slices.Clone(DefaultRights)
+	}
+	if client.Rate == 0 {
+		client.Rate = DefaultRate
+	}
+	if !(client.Rate >= lowestRate && client.Rate <= highestRate) {
+		return c.wrong(key+".rate", "is out of bounds", "use a number of requests a second from %v to %d", lowestRate, highestRate)
 	}
 	for _, right := range client.Rights {
 		if !slices.Contains(allRights, right) {
@@ -95,17 +116,3 @@ func (c *Client) MayUse(name string) bool {
 
 // Has reports whether the client has a right.
 func (c *Client) Has(right Right) bool { return slices.Contains(c.Rights, right) }
-
-// ByKey returns the client whose key this is, or nil. How long it takes tells
-// nothing of the keys.
-func ByKey(clients []Client, key string) *Client {
-	sum := sha256.Sum256([]byte(key))
-	digest := []byte(hex.EncodeToString(sum[:]))
-	var found *Client
-	for i := range clients {
-		if subtle.ConstantTimeCompare(digest, []byte(clients[i].KeySHA256)) == 1 {
-			found = &clients[i]
-		}
-	}
-	return found
-}

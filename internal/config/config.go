@@ -79,6 +79,7 @@ type Client struct {
 	KeySHA256 string   // in hex, of the key that the client sends
 	Tokens    []string // those that it may use: names, or patterns such as merchant-*
 	Rights    []Right  // default: DefaultRights
+	Rate      float64  // requests a second that it may send; default DefaultRate
 
 	exact    []string // of Tokens, sorted
 	patterns []string // of Tokens
@@ -96,6 +97,14 @@ const (
 
 // DefaultRights are those of a client without a list of its own.
 var DefaultRights = []Right{MayRead, MayReport}
+
+// DefaultRate is how many requests a second a client may send that has no rate
+// of its own: more than any application needs, and less than would keep the
+// others from being served.
+const DefaultRate = 1000
+
+// The bounds of a rate.
+const lowestRate, highestRate = 0.1, 1_000_000
 
 var allRights = []Right{MayRead, MayReport, MayOperate}
 

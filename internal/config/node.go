@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"unicode"
@@ -87,6 +88,22 @@ func (r *reader) boolean(into *bool) func(node) {
 		value, err := strconv.ParseBool(n.yaml.Value)
 		if n.yaml.Kind != yaml.ScalarNode || n.yaml.ShortTag() != "!!bool" || err != nil {
 			r.fail(n, "must be true or false", "")
+			return
+		}
+		*into = value
+	}
+}
+
+// number reads a number above 0. A value that is missing leaves it as it is.
+func (r *reader) number(into *float64) func(node) {
+	return func(n node) {
+		var text string
+		if !r.scalar(n, &text) {
+			return
+		}
+		value, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(value > 0) || math.IsInf(value, 0) {
+			r.fail(n, "must be a number above 0", "")
 			return
 		}
 		*into = value

@@ -167,6 +167,7 @@ func (r *reader) clients(n node) {
 			"key_sha256": r.text(&c.KeySHA256),
 			"tokens":     r.texts(func(s string) { c.Tokens = append(c.Tokens, s) }),
 			"rights":     r.texts(func(s string) { c.Rights = append(c.Rights, Right(s)) }),
+			"rate":       r.number(&c.Rate),
 		})
 		r.config.Clients = append(r.config.Clients, c)
 	})

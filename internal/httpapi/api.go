@@ -31,6 +31,9 @@ type Config struct {
 	// Clients, if there are any, are the only ones who may use the API. Without
 	// them, everybody on this machine may, and nobody else.
 	Clients []config.Client
+	// Limits are what callers have used up of what they may do. Give the same to
+	// each API that takes the place of another. Nil: none were used up so far.
+	Limits *Limits
 	// Rejection says whether an errcode means that a token was rejected. A
 	// report with another code changes nothing. Nil: every code does.
 	Rejection func(errcode int) bool
@@ -53,6 +56,7 @@ const (
 type api struct {
 	Config
 	names []string // sorted
+	keys  *config.Keys
 	mux   *http.ServeMux
 	cross http.CrossOriginProtection
 }
@@ -69,7 +73,11 @@ func New(cfg Config) http.Handler {
 	if cfg.Rejection == nil {
 		cfg.Rejection = func(int) bool { return true }
 	}
-	a := &api{Config: cfg, names: slices.Sorted(maps.Keys(cfg.Credentials)), mux: http.NewServeMux()}
+	if cfg.Limits == nil {
+		cfg.Limits = new(Limits)
+	}
+	a := &api{Config: cfg, names: slices.Sorted(maps.Keys(cfg.Credentials)), keys: config.NewKeys(cfg.Clients), mux: http.NewServeMux()}
+	a.Limits.set(cfg.Clients)
 	a.routes()
 	return a.logged(a.guarded(a.mux))
 }

@@ -226,7 +226,7 @@ func TestAccessLogHoldsNoToken(t *testing.T) {
 	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	handler := httpapi.New(httpapi.Config{Credentials: map[string]httpapi.Credential{"shop": live()}, Clients: clients, Log: log})
 	for _, q := range []request{
-		{method: "GET", path: "/v1/tokens/shop?access_token=" + secretToken, key: shopKey},
+		{method: "GET", path: "/v1/tokens/shop?code=" + secretToken, key: shopKey},
 		{method: "GET", path: "/v1/tokens/" + secretToken, key: shopKey},
 		{method: "GET", path: "/" + secretToken},
 		{method: "POST", path: "/v1/tokens/shop/report", body: `{"access_token":"` + secretToken + `"}`, key: shopKey},

@@ -47,26 +47,6 @@ func (a *api) admit(r *http.Request) *problem {
 	return nil
 }
 
-// caller is who sent a request: a client, or a process of this machine.
-type caller struct{ client *config.Client }
-
-// authenticate finds the caller by the request's key.
-func (a *api) authenticate(r *http.Request) (caller, *problem) {
-	if len(a.Clients) == 0 {
-		return caller{}, nil
-	}
-	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return caller{}, unauthorized()
-	}
-	client := config.ByKey(a.Clients, strings.TrimSpace(key))
-	if client == nil {
-		return caller{}, unauthorized()
-	}
-	note(r, client.Name)
-	return caller{client}, nil
-}
-
 // may returns the credential that the request is about, if the caller has this
 // right to it. A client learns nothing of tokens that are not its own, not
 // even whether they exist.

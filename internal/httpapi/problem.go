@@ -67,12 +67,6 @@ func wrongMethod(allowed []string) *problem {
 	return p
 }
 
-func unauthorized() *problem {
-	p := newProblem("unauthorized", http.StatusUnauthorized, "a key is needed", "send the header Authorization: Bearer KEY with the key of a client of this server")
-	p.header = [2]string{"WWW-Authenticate", `Bearer realm="mintonce"`}
-	return p
-}
-
 func forbidden(detail string, args ...any) *problem {
 	return newProblem("forbidden", http.StatusForbidden, "not allowed", detail, args...)
 }
