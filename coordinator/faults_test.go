@@ -493,3 +493,43 @@ func TestForkOfAnIdempotentSource(t *testing.T) {
 		}
 	})
 }
+
+// TestStoreThatOnlyReads: a store that is out of memory, or has become a
+// replica, still tells what it holds. A process that starts then finds an
+// attempt to be given up, cannot write that, and serves the token all the same
+// (found by simulation).
+func TestStoreThatOnlyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a, _ := f.member("a")
+		tok := token(t, a)
+		f.provider.fail(errors.New("no answer"))
+		if _, err := a.Rotate(t.Context()); err == nil {
+			t.Fatal("want a rotation without an answer")
+		}
+		time.Sleep(time.Minute)
+		if got := f.record(); len(got.Attempts) != 1 {
+			t.Fatalf("want an attempt that is overdue: %v", got)
+		}
+		b, faults := f.member("b")
+		faults.Fail(storetest.Swap, storetest.Always, errDown)
+		faults.Fail(storetest.Lock, storetest.Always, errDown)
+		defer f.runs(b)()
+		if got := token(t, b); got.Value != tok.Value {
+			t.Errorf("got %v", got)
+		}
+		away := f.events.count(coordinator.EventStoreAway)
+		time.Sleep(time.Minute)
+		if now := f.events.count(coordinator.EventStoreAway); away != 1 || now != 1 {
+			t.Errorf("said that the store is away %d times, a minute later %d times, want once", away, now)
+		}
+		faults.Heal()
+		time.Sleep(5 * time.Second)
+		if got := f.events.count(coordinator.EventStoreBack); got != 1 {
+			t.Errorf("said that the store is back %d times, want once", got)
+		}
+		if got := token(t, b); got.Generation != 2 {
+			t.Errorf("with the store back: %v", got)
+		}
+	})
+}

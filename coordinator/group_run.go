@@ -194,7 +194,6 @@ func (c *Coordinator) accept(l Loaded, clock storeClock) bool {
 	if !fine {
 		return false
 	}
-	_ = c.answered(context.Background(), nil)
 	c.keep(l.Record, clock)
 	return true
 }

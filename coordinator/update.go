@@ -50,6 +50,9 @@ func (c *Coordinator) update(ctx context.Context, fresh, adoptCredential bool, a
 			return base.record, nil
 		}
 		err = c.swap(ctx, base.old, next, events)
+		if errors.Is(err, ErrStoreUnavailable) && base.relation == Level {
+			c.learn(base.record, base.clock) // a store that refuses to write still tells what there is to serve
+		}
 		if !errors.Is(err, ErrConflict) {
 			return next, err
 		}
@@ -170,20 +173,34 @@ func (c *Coordinator) swap(ctx context.Context, old Stamp, next Record, events [
 	return nil
 }
 
-// keep remembers a record that the store holds, and copies it to the fallback.
+// keep remembers a record that the store holds, with nothing left to write,
+// and copies it to the fallback.
 func (c *Coordinator) keep(r Record, clock storeClock) {
 	c.mu.Lock()
 	c.missed = false
-	// A slower look must not take back what a faster write has learned.
-	if Relate(c.memory, r) == Level || c.clock.guessed {
-		c.remember(r, clock)
-	}
+	was := c.away
+	c.away = false
 	c.mu.Unlock()
+	if was {
+		c.emit(c.eventNow(EventStoreBack))
+	}
+	c.learn(r, clock)
 	c.copyRecord()
 }
 
-// answered sorts an error of the store, and notices when it goes and comes. A
-// caller who gave up says nothing of the store.
+// learn remembers a record that the store holds. A slower look must not take
+// back what a faster write has learned.
+func (c *Coordinator) learn(r Record, clock storeClock) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if Relate(c.memory, r) == Level || c.clock.guessed {
+		c.remember(r, clock)
+	}
+}
+
+// answered sorts an error of the store, and notices when it goes: keep notices
+// when it is back, for one that answers and refuses to write is not. A caller
+// who gave up says nothing of the store.
 func (c *Coordinator) answered(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
@@ -195,12 +212,9 @@ func (c *Coordinator) answered(ctx context.Context, err error) error {
 	}
 	c.mu.Lock()
 	was := c.away
-	c.away = err != nil
+	c.away = was || err != nil
 	c.mu.Unlock()
-	switch {
-	case err == nil && was:
-		c.emit(c.eventNow(EventStoreBack))
-	case err != nil && !was:
+	if err != nil && !was {
 		e := c.eventNow(EventStoreAway)
 		e.Detail = detail(err)
 		c.emit(e)
