@@ -24,6 +24,7 @@ func (g *Group) Run(ctx context.Context) error {
 	defer g.setRunning(-1)
 	stop := g.hub.follow(g.hinted)
 	defer stop()
+	defer takePart(g.store, &g.config.Config, g.kept)()
 
 	batches := make(chan []*member)
 	var workers sync.WaitGroup
@@ -224,6 +225,19 @@ func (g *Group) rest(m *member) {
 	g.turn(m, next)
 	g.mu.Unlock()
 	g.wake()
+}
+
+// kept returns how many credentials Run keeps fresh.
+func (g *Group) kept() int {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	n := 0
+	for _, m := range g.members {
+		if m.kept {
+			n++
+		}
+	}
+	return n
 }
 
 // setRunning tells the members whether the group keeps them fresh.

@@ -11,6 +11,8 @@
 //	NAME.lock     locked by the kernel while a process mints; names the last holder
 //	NAME.guard    locked by the kernel for the moment of a write; empty
 //
+// and for each process that is alive, an ID.instance, which says what it does.
+//
 // The folder is made with permissions 0700 and its files with 0600. The token
 // lies in NAME.json as it is: whoever can read the file can use the token.
 //

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/internal/atomicfile"
+	"github.com/mintonce/mintonce/internal/roster"
 )
 
 // Config tunes a Store. The zero value works.
@@ -23,13 +24,14 @@ type Config struct {
 const defaultHistory, maxHistory = 1000, 10_000
 
 // Store keeps records in a folder. It implements coordinator.Store, Watcher,
-// Historian and LockInspector. It is safe for concurrent use, by any number of
+// Historian, LockInspector and Roster. It is safe for concurrent use, by any number of
 // processes of one machine, and needs no closing: it keeps nothing open but
 // while a lock is held or a name is watched.
 type Store struct {
 	dir     string
 	history int // entries; 0 keeps none
 	news    news
+	roster  roster.Announcer
 }
 
 var (
@@ -37,6 +39,7 @@ var (
 	_ coordinator.Watcher       = (*Store)(nil)
 	_ coordinator.Historian     = (*Store)(nil)
 	_ coordinator.LockInspector = (*Store)(nil)
+	_ coordinator.Roster        = (*Store)(nil)
 )
 
 // The kinds of files, by the end of their names. A credential may be named
@@ -66,6 +69,7 @@ func New(dir string, cfg Config) (*Store, error) {
 	}
 	s := &Store{dir: dir, history: max(0, cfg.History)}
 	s.news.dir = dir
+	s.roster.Backend = announcing{s}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, s.explain("create the folder", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/gofrs/flock"
 
@@ -21,6 +22,10 @@ func (s *Store) sweep() {
 	for _, entry := range entries {
 		target, ok := atomicfile.Target(entry.Name())
 		if !ok || !entry.Type().IsRegular() {
+			continue
+		}
+		if strings.HasSuffix(target, instanceFile) {
+			s.removeOld(entry)
 			continue
 		}
 		name, isRecord := strings.CutSuffix(target, recordFile)
@@ -45,4 +50,11 @@ func (s *Store) removeLeftover(name, temp string) {
 	}
 	defer guard.Unlock()
 	os.Remove(filepath.Join(s.dir, temp))
+}
+
+// removeOld removes a temporary file that no writer can be at any more.
+func (s *Store) removeOld(entry os.DirEntry) {
+	if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) > coordinator.InstanceLifetime {
+		os.Remove(filepath.Join(s.dir, entry.Name()))
+	}
 }

@@ -91,6 +91,21 @@ func TestDocumentedAccess(t *testing.T) {
 	if _, err := reader.Swap(ctx, "shop", r.Stamp(), child(r)); err == nil {
 		t.Error("the reader may write")
 	}
+	leave := s.Join(coordinator.Participant{Instance: "me", Tokens: func() int { return 1 }})
+	defer reader.Join(coordinator.Participant{Instance: "reader", Tokens: func() int { return 1 }})() // unseen
+	for deadline := time.Now().Add(generous); ; time.Sleep(10 * time.Millisecond) {
+		alive, err := reader.Instances(ctx)
+		if err == nil && len(alive) == 1 {
+			break
+		}
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("Instances by the reader: %+v, %v", alive, err)
+		}
+	}
+	leave()
+	if alive, err := s.Instances(ctx); err != nil || len(alive) != 0 {
+		t.Errorf("Instances after leaving: %+v, %v", alive, err)
+	}
 	if h, err := s.Inspect(ctx); err != nil || len(h.Unknown) != 1 {
 		t.Errorf("Inspect: %+v, %v", h, err)
 	}

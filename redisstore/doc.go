@@ -18,6 +18,7 @@
 //	mintonce:{NAME}:history  stream  what happened, about 1,000 entries, never a token
 //	mintonce:changes         stream  name and generation of each swap, about 1,000 entries
 //	mintonce:marker          string  random, written once
+//	mintonce:instances       zset    the processes that are alive, by when each was last heard of
 //
 // The token is the field value of the record, in clear: whoever may read the
 // record has it. No secret of an app is ever in Redis.
@@ -54,10 +55,18 @@
 // look again. So they are when more entries came at once than the stream keeps.
 //
 // At rest that is 90 commands a minute for each process that watches (GET,
-// XREVRANGE and XREAD, every two seconds), for 10 names as for 100,000. A load
+// XREVRANGE and XREAD, every two seconds), for 10 names as for 100,000, and 4
+// more while it says in mintonce:instances that it is alive. A load
 // is 1 command, a swap 1 (2 on a cluster), a lock 1 (3 when it is held by
 // somebody else), a renewal 1, a release 1; a script that Redis does not have
 // in its cache costs one more, once.
+//
+// # Who is alive
+//
+// While a coordinator of the process runs, one command every 15 seconds puts
+// the process into mintonce:instances, with what it does, and removes those
+// that have not been heard of for a minute. One that ends removes itself.
+// Nothing depends on it: it is for people, and for the dashboard.
 //
 // # The server
 //
@@ -76,12 +85,12 @@
 // Access: with Redis 6 or later, give the processes a user of their own, with
 // the prefix in use:
 //
-//	ACL SETUSER mintonce on >PASSWORD ~mintonce:* +@connection +eval +evalsha +time +exists +hgetall +hmget +hset +hkeys +hdel +del +get +set +getrange +pexpire +pttl +xadd +xread +xrevrange
+//	ACL SETUSER mintonce on >PASSWORD ~mintonce:* +@connection +eval +evalsha +time +exists +hgetall +hmget +hset +hkeys +hdel +del +get +set +getrange +pexpire +pttl +xadd +xread +xrevrange +zadd +zrem +zrangebyscore +zremrangebyscore
 //
 // A cluster client also needs +cluster and +command, and Inspect needs +info. A
 // process that never mints nor reports needs less:
 //
-//	ACL SETUSER mintonce-reader on >PASSWORD ~mintonce:* +@connection +eval +evalsha +time +hgetall +get +pttl +xread +xrevrange
+//	ACL SETUSER mintonce-reader on >PASSWORD ~mintonce:* +@connection +eval +evalsha +time +hgetall +get +pttl +xread +xrevrange +zrangebyscore
 //
 // # Sentinel and Cluster
 //

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bsm/redislock"
 	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/internal/roster"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -39,6 +40,7 @@ type Store struct {
 	prefix string
 	warn   func(error)
 	unfit  error // returned by every call, if the client or the prefix must not be used
+	roster roster.Announcer
 
 	mu       sync.Mutex // guards the fields below
 	watches  map[string]map[*watch]struct{}
@@ -52,6 +54,7 @@ var (
 	_ coordinator.BulkLoader    = (*Store)(nil)
 	_ coordinator.Historian     = (*Store)(nil)
 	_ coordinator.LockInspector = (*Store)(nil)
+	_ coordinator.Roster        = (*Store)(nil)
 )
 
 var prefixPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
@@ -67,6 +70,7 @@ func New(client redis.UniversalClient, cfg Config) *Store {
 		warn:    cfg.Warn,
 		watches: make(map[string]map[*watch]struct{}),
 	}
+	s.roster.Backend = announcing{s}
 	if s.prefix == "" {
 		s.prefix = DefaultPrefix
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/coordinator/storetest"
+	"github.com/mintonce/mintonce/internal/roster"
 )
 
 // recorder is a TB that notes a failure instead of failing.
@@ -68,7 +70,13 @@ type broken struct {
 	watch  func(name string, notify func()) func()
 	recent func(ctx context.Context, name string, n int) ([]coordinator.Event, error)
 	holder func(ctx context.Context, name string) (*coordinator.LockedError, error)
+	join   func(coordinator.Participant) func()
+	alive  func(context.Context) ([]coordinator.Instance, error)
 }
+
+func (b *broken) Instances(ctx context.Context) ([]coordinator.Instance, error) { return b.alive(ctx) }
+
+func (b *broken) Join(p coordinator.Participant) func() { return b.join(p) }
 
 func (b *broken) Load(ctx context.Context, name string) (coordinator.Record, time.Time, error) {
 	return b.load(ctx, name)
@@ -402,12 +410,30 @@ func TestSuiteFindsBrokenStores(t *testing.T) {
 				return b.Memory.History(ctx, "shop", n)
 			}
 		}},
+		{"Roster/coming and going", "those who have left are there", func(b *broken) {
+			ever := make(map[string]coordinator.Instance)
+			b.alive = func(ctx context.Context) ([]coordinator.Instance, error) {
+				alive, err := b.Memory.Instances(ctx)
+				for _, i := range alive {
+					ever[i.ID] = i
+				}
+				return roster.Alive(slices.Collect(maps.Values(ever))), err
+			}
+		}},
+		{"Roster/one name", "only the first participant counts", func(b *broken) {
+			var first sync.Once
+			b.join = func(p coordinator.Participant) func() {
+				leave := func() {}
+				first.Do(func() { leave = b.Memory.Join(p) })
+				return leave
+			}
+		}},
 	}
 	for _, f := range faults {
 		t.Run(f.check+"/"+f.fault, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := storetest.NewMemory()
-				b := &broken{m, m.Load, m.Swap, m.Lock, m.Watch, m.History, m.Holder}
+				b := &broken{m, m.Load, m.Swap, m.Lock, m.Watch, m.History, m.Holder, m.Join, m.Instances}
 				f.inject(b)
 				fixture := memoryFixture(t)
 				fixture.Open = func(testing.TB) coordinator.Store { return b }

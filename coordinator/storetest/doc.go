@@ -2,7 +2,7 @@
 // test what is built on one.
 //
 // [Run] is the conformance suite. It holds an implementation to every sentence
-// of the comments on Store, Lease, Watcher, Historian and LockInspector:
+// of the comments on Store, Lease, Watcher, Historian, LockInspector and Roster:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t testing.TB) storetest.Fixture {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/internal/roster"
 )
 
 // historyLimit is how many entries Memory keeps of each name.
@@ -26,6 +27,9 @@ type Memory struct {
 	locks    map[string]*memoryLease
 	watchers map[string]map[*memoryWatch]struct{}
 	skew     time.Duration
+
+	instances map[string]coordinator.Instance // by ID
+	roster    roster.Announcer
 }
 
 // Contents is what a Memory held at one moment: records and histories by name.
@@ -36,7 +40,8 @@ type Contents struct {
 
 // NewMemory returns an empty Memory.
 func NewMemory() *Memory {
-	m := &Memory{locks: make(map[string]*memoryLease), watchers: make(map[string]map[*memoryWatch]struct{})}
+	m := &Memory{locks: make(map[string]*memoryLease), watchers: make(map[string]map[*memoryWatch]struct{}), instances: make(map[string]coordinator.Instance)}
+	m.roster.Backend = announcing{m}
 	m.contents = m.contents.clone()
 	return m
 }

@@ -96,6 +96,8 @@ func checks() []check {
 		{"Historian/order", historyOrder},
 		{"Historian/swap", historySwap},
 		{"Historian/names are independent", historyNames},
+		{"Roster/coming and going", rosterJoin},
+		{"Roster/one name", rosterOneName},
 	}
 }
 
