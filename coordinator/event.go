@@ -39,6 +39,7 @@ type Event struct {
 	Generation int64         `json:"generation,omitempty"`
 	Attempt    string        `json:"attempt,omitempty"` // the id of the mint attempt
 	Reason     string        `json:"reason,omitempty"`  // why
+	Actor      string        `json:"actor,omitempty"`   // in whose name a person or an application asked for it; see WithActor
 	Class      Class         `json:"class,omitempty"`   // of a failure
 	Code       int           `json:"code,omitempty"`    // the provider's code
 	Detail     string        `json:"detail,omitempty"`  // a message for people
@@ -56,6 +57,7 @@ func (e Event) Fields() map[string]string {
 	f.int("generation", e.Generation)
 	f.text("attempt", e.Attempt)
 	f.text("reason", e.Reason)
+	f.text("actor", e.Actor)
 	f.text("class", string(e.Class))
 	f.int("code", int64(e.Code))
 	f.text("detail", e.Detail)
@@ -72,7 +74,7 @@ func ParseEvent(stored map[string]string) Event {
 	took, _ := time.ParseDuration(p.text("took"))
 	return Event{
 		Kind: EventKind(p.text("event")), Name: p.text("name"), At: p.time("at"), By: p.text("by"), Generation: p.int("generation"),
-		Attempt: p.text("attempt"), Reason: p.text("reason"), Class: Class(p.text("class")), Code: int(p.int("code")),
+		Attempt: p.text("attempt"), Reason: p.text("reason"), Actor: p.text("actor"), Class: Class(p.text("class")), Code: int(p.int("code")),
 		Detail: p.text("detail"), Took: took,
 	}
 }

@@ -72,6 +72,7 @@ func (c *Coordinator) join(order *rotation) *flight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if order != nil {
+		order.also(c.rotation)
 		c.rotation = order
 	}
 	if c.flight == nil {

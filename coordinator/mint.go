@@ -102,6 +102,11 @@ func (c *Coordinator) ordersFor(m *mint, now time.Time) []Event {
 	}
 	e := c.event(EventRotating, now)
 	e.Attempt, e.Reason = m.attempt.ID, ReasonRotate
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.rotation != nil {
+		e.Actor = c.rotation.actor
+	}
 	return []Event{e}
 }
 

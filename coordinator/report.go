@@ -21,6 +21,7 @@ func (e *RejectedError) Error() string {
 // waits for its successor like Token does: call Token again afterwards. A late
 // report of a token that has been replaced costs nothing, and nil is returned.
 // A report of a token younger than that is counted and changes nothing.
+// WithActor says who reports.
 func (c *Coordinator) Report(ctx context.Context, value string, cause error) error {
 	_, err := c.Reject(ctx, value, cause)
 	return err
@@ -62,7 +63,7 @@ func (c *Coordinator) doubt(ctx context.Context, value string, cause error) (Ver
 	apply := func(draft Record, now time.Time) (Record, []Event, bool) {
 		verdict = draft.Judge(value, now, c.cfg.MinimumAge)
 		e := c.event(EventReported, now)
-		e.Generation, e.Reason = draft.Grant.Generation, string(verdict)
+		e.Generation, e.Reason, e.Actor = draft.Grant.Generation, string(verdict), actorOf(ctx)
 		var rejected *RejectedError
 		if errors.As(cause, &rejected) {
 			e.Code = rejected.Code

@@ -3,7 +3,22 @@ package coordinator
 import "context"
 
 // rotation is an operator's wish for a new token that has not begun yet.
-type rotation struct{ from int64 }
+type rotation struct {
+	from  int64
+	actor string // who wants it; see WithActor
+}
+
+// also takes over who uttered another wish that has not begun: one mint
+// fulfils both.
+func (r *rotation) also(other *rotation) {
+	switch {
+	case other == nil || other.actor == "" || other.actor == r.actor:
+	case r.actor == "":
+		r.actor = other.actor
+	default:
+		r.actor = cleanActor(other.actor + ", " + r.actor)
+	}
+}
 
 // wants reports whether the wish is still open: a token that was committed
 // since it was uttered fulfils it.
@@ -27,7 +42,7 @@ func (e *rotationError) Error() string { return e.err.Error() }
 func (e *rotationError) Unwrap() error { return e.err }
 
 // Rotate mints a new token though the current one may be good, because an
-// operator wants it. It is limited by the budget (an error that matches
+// operator wants it; WithActor says who. It is limited by the budget (an error that matches
 // ErrBudget), does not wait for the back-off, and takes over a record that was
 // made with another secret.
 //
@@ -43,7 +58,7 @@ func (c *Coordinator) Rotate(ctx context.Context) (Token, error) {
 	c.mu.Lock()
 	from := c.memory.Grant.Generation
 	c.mu.Unlock()
-	err := c.settle(ctx, &rotation{from: from}, func() bool {
+	err := c.settle(ctx, &rotation{from: from, actor: actorOf(ctx)}, func() bool {
 		token, ok := c.usable()
 		return ok && token.Generation > from
 	})

@@ -69,6 +69,7 @@ func (l *eventLog) observe(e coordinator.Event) {
 	}
 	add("by", e.By)
 	add("reason", e.Reason)
+	add("actor", e.Actor)
 	add("class", string(e.Class))
 	if e.Code != 0 {
 		attrs = append(attrs, slog.Int("code", e.Code))

@@ -98,8 +98,8 @@ func TestLevels(t *testing.T) {
 }
 
 func TestOneLineSaysWhoMintedAndWhy(t *testing.T) {
-	got := lines(slog.LevelError, coordinator.Event{Kind: coordinator.EventMinted, Generation: 7, By: "web-1", Reason: "due", Took: 123_456_789, Detail: "mintonce: one\ntwo"})
-	if want := `level=INFO msg=minted token=shop generation=7 by=web-1 reason=due took=123ms detail="one; two"`; len(got) != 1 || !strings.HasSuffix(got[0], want) {
+	got := lines(slog.LevelError, coordinator.Event{Kind: coordinator.EventMinted, Generation: 7, By: "web-1", Reason: "due", Actor: "client a", Took: 123_456_789, Detail: "mintonce: one\ntwo"})
+	if want := `level=INFO msg=minted token=shop generation=7 by=web-1 reason=due actor="client a" took=123ms detail="one; two"`; len(got) != 1 || !strings.HasSuffix(got[0], want) {
 		t.Errorf("got %q, want %s", got, want)
 	}
 }

@@ -75,7 +75,7 @@ func (a *app) report(ctx context.Context, s *shot, value string, code int) error
 		_, err := fmt.Fprintf(a.stdout, "%s: not a rejection: code %d says nothing of the token; nothing was changed\n", s.name, code)
 		return err
 	}
-	verdict, err := s.coordinator.Reject(ctx, value, &coordinator.RejectedError{Code: code})
+	verdict, err := s.coordinator.Reject(coordinator.WithActor(ctx, user()), value, &coordinator.RejectedError{Code: code})
 	if err != nil {
 		switch {
 		case verdict == coordinator.Acted && errors.Is(err, coordinator.ErrNeverMint):

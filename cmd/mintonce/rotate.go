@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mintonce/mintonce/coordinator"
 	"github.com/spf13/cobra"
 )
 
@@ -17,7 +18,8 @@ func (a *app) rotateCommand() *cobra.Command {
 it mints a new token, which the whole fleet takes over within seconds. It does
 not wait for a back-off. It is rationed: 30 seconds apart, and for
 stable_token 18 times a day. At WeChat the old token lives on for five
-minutes; a second rotation 30 seconds later ends it at once.`,
+minutes; a second rotation 30 seconds later ends it at once. The history
+tells which user of which machine asked for it.`,
 		Example:           `  mintonce rotate shop --config mintonce.yml`,
 		Args:              oneName,
 		ValidArgsFunction: a.completeNames,
@@ -37,7 +39,7 @@ func (a *app) rotate(ctx context.Context, s *shot) error {
 	if err != nil {
 		return err
 	}
-	token, err := s.coordinator.Rotate(ctx)
+	token, err := s.coordinator.Rotate(coordinator.WithActor(ctx, user()))
 	if err != nil {
 		return fmt.Errorf("not rotated: %w", err)
 	}

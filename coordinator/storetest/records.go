@@ -89,7 +89,7 @@ func everyFieldSet(t testing.TB, v reflect.Value, path string) {
 func event(now time.Time, detail string) coordinator.Event {
 	return coordinator.Event{
 		Kind: coordinator.EventFailed, Name: name, At: now.UTC().Truncate(time.Millisecond), By: "host-1", Generation: 7, Attempt: "a1",
-		Reason: coordinator.ReasonDue, Class: coordinator.Quota, Code: 45009, Detail: detail, Took: 1500 * time.Millisecond,
+		Reason: coordinator.ReasonDue, Actor: "client oncall", Class: coordinator.Quota, Code: 45009, Detail: detail, Took: 1500 * time.Millisecond,
 	}
 }
 

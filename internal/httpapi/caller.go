@@ -1,11 +1,13 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/internal/config"
 	"github.com/mintonce/mintonce/internal/limit"
 )
@@ -30,6 +32,14 @@ func (l *Limits) set(clients []config.Client) {
 
 // caller is who sent a request: a client, or a process of this machine.
 type caller struct{ client *config.Client }
+
+// asking is a context under which the history tells who asked for what.
+func (c caller) asking(ctx context.Context) context.Context {
+	if c.client == nil {
+		return coordinator.WithActor(ctx, "a local caller of the API")
+	}
+	return coordinator.WithActor(ctx, "client "+c.client.Name)
+}
 
 // denial is why somebody is not let in. Each part of the API says it in its own
 // form.

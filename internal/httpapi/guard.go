@@ -47,28 +47,35 @@ func (a *api) admit(r *http.Request) *problem {
 	return nil
 }
 
-// may returns the credential that the request is about, if the caller has this
-// right to it. A client learns nothing of tokens that are not its own, not
+// grant is a token that a caller may do something with.
+type grant struct {
+	who        caller
+	name       string
+	credential Credential
+}
+
+// may returns the token that the request is about, if the caller has this right
+// to it. A client learns nothing of tokens that are not its own, not
 // even whether they exist.
-func (a *api) may(r *http.Request, right config.Right) (string, Credential, *problem) {
+func (a *api) may(r *http.Request, right config.Right) (grant, *problem) {
 	who, problem := a.authenticate(r)
 	if problem != nil {
-		return "", nil, problem
+		return grant{}, problem
 	}
 	name := r.PathValue("name")
 	if c := who.client; c != nil {
 		if !c.MayUse(name) {
-			return "", nil, forbidden("the client %s has no token called %.64q: see clients in the config", c.Name, name)
+			return grant{}, forbidden("the client %s has no token called %.64q: see clients in the config", c.Name, name)
 		}
 		if !c.Has(right) {
-			return "", nil, forbidden("the client %s has no right to %s: see clients in the config", c.Name, right)
+			return grant{}, forbidden("the client %s has no right to %s: see clients in the config", c.Name, right)
 		}
 	}
 	credential, ok := a.Credentials[name]
 	if !ok {
-		return "", nil, unknownToken(name)
+		return grant{}, unknownToken(name)
 	}
-	return name, credential, nil
+	return grant{who, name, credential}, nil
 }
 
 func local(remote string) bool {

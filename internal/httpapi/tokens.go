@@ -41,22 +41,22 @@ func answer(name string, t coordinator.Token) tokenAnswer {
 }
 
 func (a *api) token(w http.ResponseWriter, r *http.Request) *problem {
-	name, credential, problem := a.may(r, config.MayRead)
+	g, problem := a.may(r, config.MayRead)
 	if problem != nil {
 		return problem
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), a.Wait)
 	defer cancel()
-	token, err := credential.Token(ctx)
+	token, err := g.credential.Token(ctx)
 	if err != nil {
 		return failed(err)
 	}
-	writeJSON(w, jsonType, http.StatusOK, answer(name, token))
+	writeJSON(w, jsonType, http.StatusOK, answer(g.name, token))
 	return nil
 }
 
 func (a *api) report(w http.ResponseWriter, r *http.Request) *problem {
-	name, credential, problem := a.may(r, config.MayReport)
+	g, problem := a.may(r, config.MayReport)
 	if problem != nil {
 		return problem
 	}
@@ -70,33 +70,33 @@ func (a *api) report(w http.ResponseWriter, r *http.Request) *problem {
 	if body.AccessToken == "" {
 		return badBody("access_token is missing: send the token that the provider rejected")
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), a.Wait)
+	ctx, cancel := context.WithTimeout(g.who.asking(r.Context()), a.Wait)
 	defer cancel()
 	verdict := notRejection
 	if body.Errcode == 0 || a.Rejection(body.Errcode) {
 		var err error
-		if verdict, err = credential.Reject(ctx, body.AccessToken, &coordinator.RejectedError{Code: body.Errcode}); err != nil {
+		if verdict, err = g.credential.Reject(ctx, body.AccessToken, &coordinator.RejectedError{Code: body.Errcode}); err != nil {
 			return failed(err)
 		}
 	}
-	token, err := credential.Token(ctx)
+	token, err := g.credential.Token(ctx)
 	if err != nil {
 		return failed(err)
 	}
-	writeJSON(w, jsonType, http.StatusOK, reportAnswer{answer(name, token), verdict == coordinator.Acted, verdict})
+	writeJSON(w, jsonType, http.StatusOK, reportAnswer{answer(g.name, token), verdict == coordinator.Acted, verdict})
 	return nil
 }
 
 // rotate answers without the token: an operator who may rotate it need not see
 // it.
 func (a *api) rotate(w http.ResponseWriter, r *http.Request) *problem {
-	name, credential, problem := a.may(r, config.MayOperate)
+	g, problem := a.may(r, config.MayOperate)
 	if problem != nil {
 		return problem
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), a.Wait)
+	ctx, cancel := context.WithTimeout(g.who.asking(r.Context()), a.Wait)
 	defer cancel()
-	token, err := credential.Rotate(ctx)
+	token, err := g.credential.Rotate(ctx)
 	if err != nil {
 		problem := failed(err)
 		if errors.Is(err, coordinator.ErrBudget) {
@@ -107,7 +107,7 @@ func (a *api) rotate(w http.ResponseWriter, r *http.Request) *problem {
 		return problem
 	}
 	token.Value = ""
-	writeJSON(w, jsonType, http.StatusOK, answer(name, token))
+	writeJSON(w, jsonType, http.StatusOK, answer(g.name, token))
 	return nil
 }
 

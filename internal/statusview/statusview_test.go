@@ -31,6 +31,7 @@ func troubled() coordinator.Status {
 		LockHolder: "web-2",
 		History: []coordinator.Event{
 			{Kind: coordinator.EventFailed, At: now.Add(-8 * time.Second), By: "web-1", Reason: "doubt", Took: 45 * time.Millisecond, Detail: "a\x1b[2J long detail " + strings.Repeat("word ", 30)},
+			{Kind: coordinator.EventRotating, At: now.Add(-time.Hour), By: "web-1", Reason: "rotate", Actor: "client " + strings.Repeat("o", 90)},
 			{Kind: coordinator.EventMinted, At: now.Add(-26 * time.Hour), By: strings.Repeat("x", 64), Generation: 12},
 		},
 	}
@@ -71,7 +72,8 @@ func TestText(t *testing.T) {
 	if head != want {
 		t.Errorf("got\n%s\nwant\n%s", head, want)
 	}
-	if !strings.Contains(events, "failed") || !strings.Contains(events, "by web-1 (doubt), took 45ms") || !strings.Contains(events, "1d2h  minted") {
+	if !strings.Contains(events, "failed") || !strings.Contains(events, "by web-1 (doubt), took 45ms") || !strings.Contains(events, "1d2h  minted") ||
+		!strings.Contains(events, "rotation asked   by web-1 (rotate)\n                       asked by client oooo") {
 		t.Errorf("events are\n%s", events)
 	}
 	for line := range strings.Lines(got) {

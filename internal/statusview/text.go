@@ -130,6 +130,9 @@ func (p *page) history(s coordinator.Status) {
 			text += ", took " + e.Took.Round(time.Millisecond).String()
 		}
 		p.fact2(label, clip(printable(text), width-margin))
+		if e.Actor != "" {
+			p.fact2("", clip(strings.Repeat(" ", 10)+"asked by "+plain.Line(e.Actor), width-margin))
+		}
 		for _, line := range wrap(plain.Clean(e.Detail), width-margin-10) {
 			p.fact2("", strings.Repeat(" ", 10)+line)
 		}
