@@ -77,7 +77,7 @@ func (c *Coordinator) begin(plan Plan, lease Lease) (*mint, error) {
 		}
 		m.attempt.Reason = again.Reason
 		m.attempt.Deadline = now.Add(c.cfg.MintTimeout + deadlineSlack).Truncate(time.Millisecond)
-		m.prev = draft.Grant.token()
+		m.prev = c.previous(draft.Grant)
 		return draft.Begin(m.attempt, now, c.traits), c.ordersFor(m, now), true
 	})
 	if err != nil {
@@ -93,6 +93,13 @@ func (c *Coordinator) begin(plan Plan, lease Lease) (*mint, error) {
 	}
 	m.attempt = c.memory.Attempts[i] // with the revision at which it began
 	return m, nil
+}
+
+// previous is the current token, for the Source to replace.
+func (c *Coordinator) previous(g Grant) Token {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return g.token(c.clock)
 }
 
 // ordersFor tells the history who asked for a rotation, even if it then fails.
@@ -349,7 +356,7 @@ func (c *Coordinator) mintUnlocked(plan Plan) error {
 	m := &mint{attempt: Attempt{ID: attemptID(), By: c.cfg.Instance, Reason: plan.Reason}, end: time.Now().Add(c.cfg.MintTimeout)}
 	c.mu.Lock()
 	now := c.clock.at(time.Now())
-	m.prev = c.memory.Grant.token()
+	m.prev = c.memory.Grant.token(c.clock)
 	m.attempt.Deadline = now.Add(c.cfg.MintTimeout + deadlineSlack)
 	draft := c.memory.Child(NewStamp(c.memory, now)).Begin(m.attempt, now, c.traits)
 	c.mu.Unlock()

@@ -62,8 +62,13 @@ type Grant struct {
 }
 
 // token is the grant as its Source is given it.
-func (g Grant) token() Token {
-	return Token{Value: g.Value, Generation: g.Generation}.WithState(g.State)
+func (g Grant) token(clock storeClock) Token {
+	if g.Value == "" {
+		return Token{Generation: g.Generation}.WithState(g.State)
+	}
+	t := NewToken(g.Value, clock.until(g.ExpiresAt)).WithState(g.State)
+	t.Generation = g.Generation
+	return t
 }
 
 // String describes the grant by fingerprint and generation.

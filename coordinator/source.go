@@ -10,7 +10,8 @@ import (
 // be safe for concurrent use.
 type Source interface {
 	// Mint asks the provider for a token. prev is the current token, with its
-	// State; it is the zero Token when there is none.
+	// State, and its end on the clock of this process; it has no Value when
+	// there is none.
 	//
 	// The result is a NewToken whose end is reckoned from the moment the request
 	// was sent, WithState where the source needs one.
@@ -81,7 +82,8 @@ type Traits struct {
 	// Rotating source it is how long a spent refresh token may be retried.
 	Overlap time.Duration
 	// RenewsWithin, if positive, says that the provider issues a new token
-	// only in this last part of the life of the one before.
+	// only in this last part of the life of the one before: from then on it is
+	// asked.
 	RenewsWithin time.Duration
 	// DailyMints is how many mints a day the coordinator allows itself, below
 	// the provider's own quota. 0 means no limit.

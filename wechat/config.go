@@ -50,13 +50,22 @@ type Config struct {
 // keeps blanks, line ends and separators out of records and requests.
 var appIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// checkAccount finds the mistakes that copying an id or a secret makes.
-func checkAccount(appID, secret string) error {
+func checkAppID(appID string) error {
 	switch {
 	case appID == "":
 		return errors.New("the AppID is empty: set it to the account's AppID")
 	case !appIDPattern.MatchString(appID):
 		return errors.New("the AppID has characters that no AppID has: copy it again, without blanks")
+	}
+	return nil
+}
+
+// checkAccount finds the mistakes that copying an id or a secret makes.
+func checkAccount(appID, secret string) error {
+	if err := checkAppID(appID); err != nil {
+		return err
+	}
+	switch {
 	case secret == "":
 		return errors.New("the AppSecret is empty: set it to the account's AppSecret")
 	case strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }):

@@ -7,6 +7,9 @@
 // before it. WeChat keeps the two completely apart, so both may be in use
 // while one moves from the first to the second.
 //
+// [NewTicket] is the source of jsapi and wx_card tickets, which are got with an
+// access token; [SignPage] signs a page for the JS-SDK with one.
+//
 // [NewTransport] makes an [net/http.Client] that adds the token to each call,
 // and that recovers once when WeChat rejects it.
 //

@@ -55,9 +55,8 @@ type account struct {
 	id, secret string
 	allowed    []netip.Addr // empty: all
 	classic    lane
-	stable     lane // completely apart from classic, as at WeChat
-	ticket     string
-	ticketEnds time.Time
+	stable     lane              // completely apart from classic, as at WeChat
+	tickets    map[string]*grant // by type
 
 	day          string // of the counts below
 	classicToday int

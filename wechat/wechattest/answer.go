@@ -62,6 +62,7 @@ var texts = map[int]string{
 	40002: "invalid grant_type",
 	40013: "invalid appid",
 	40014: "invalid access_token",
+	40097: "invalid args",
 	40125: "invalid appsecret",
 	40243: "appsecret is frozen",
 	41001: "access_token missing",

@@ -3,7 +3,6 @@ package wechattest
 import (
 	"io"
 	"net/http"
-	"time"
 )
 
 // pixel starts as every PNG does. It stands for the images of WeChat.
@@ -18,8 +17,12 @@ func (f *Fake) serveCall(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler) // the client broke off
 	}
-	fault := f.take(Call, appID)
-	f.play(fault, w, r, appID, Call, func() answer { return f.call(r, token, body) })
+	at := Call
+	if r.URL.Path == ticketPath {
+		at = Tickets
+	}
+	fault := f.take(at, appID)
+	f.play(fault, w, r, appID, at, func() answer { return f.call(r, token, body, fault.expiresIn()) })
 }
 
 func (f *Fake) owner(token string) string {
@@ -31,9 +34,13 @@ func (f *Fake) owner(token string) string {
 	return ""
 }
 
-// call checks the token, and processes the call.
-func (f *Fake) call(r *http.Request, token string, body []byte) answer {
-	event, ticket := f.admit(token)
+// call checks the token, and processes the call. expiresIn, if not nil, replaces
+// the number in an answer with a ticket.
+func (f *Fake) call(r *http.Request, token string, body []byte, expiresIn *string) answer {
+	if r.URL.Path == ticketPath {
+		return f.ticket(token, r.URL.Query().Get("type"), clientIP(r), expiresIn)
+	}
+	event := f.admit(token, Call)
 	f.note(event)
 	switch {
 	case event.Code != 0 && r.URL.Path == "/wxa/getwxacodeunlimit":
@@ -46,9 +53,6 @@ func (f *Fake) call(r *http.Request, token string, body []byte) answer {
 	switch r.URL.Path {
 	case "/cgi-bin/get_api_domain_ip", "/cgi-bin/getcallbackip":
 		return jsonAnswer(map[string][]string{"ip_list": {"127.0.0.1"}})
-	case "/cgi-bin/ticket/getticket":
-		// The answer always says 7200, whatever is left.
-		return jsonAnswer(map[string]any{"errcode": 0, "errmsg": "ok", "ticket": ticket, "expires_in": 7200})
 	case "/wxa/getwxacodeunlimit":
 		if r.ContentLength < 0 {
 			return answer{status: http.StatusPreconditionFailed}
@@ -63,12 +67,12 @@ func (f *Fake) call(r *http.Request, token string, body []byte) answer {
 	})
 }
 
-// admit judges a token, and returns the jsapi ticket of its app as well.
-func (f *Fake) admit(token string) (Event, string) {
+// admit judges the token of a call.
+func (f *Fake) admit(token string, at Endpoint) Event {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := f.cfg.Now()
-	event := Event{At: now, Endpoint: Call, Outcome: Accepted, Fingerprint: fingerprint(token)}
+	event := Event{At: now, Endpoint: at, Outcome: Accepted, Fingerprint: fingerprint(token)}
 	g := f.grants[token]
 	switch {
 	case token == "":
@@ -84,16 +88,8 @@ func (f *Fake) admit(token string) (Event, string) {
 	}
 	if g == nil {
 		f.unknown[event.Code]++
-		return event, ""
+		return event
 	}
 	g.account.stats.count(event)
-	return event, g.account.currentTicket(now)
-}
-
-// currentTicket repeats the ticket while it is valid.
-func (a *account) currentTicket(now time.Time) string {
-	if !now.Before(a.ticketEnds) {
-		a.ticket, a.ticketEnds = newToken("ticket"), now.Add(2*time.Hour)
-	}
-	return a.ticket
+	return event
 }

@@ -16,6 +16,9 @@ type Config struct {
 
 	// Lifetime is how long a token lives, in whole seconds. Default 2 h.
 	Lifetime time.Duration
+	// TicketLifetime is how long a jsapi or wx_card ticket lives. Default 2 h;
+	// whatever it is, and whatever is left of it, the answer says 7200.
+	TicketLifetime time.Duration
 	// Overlap is how long the token before lives on after a mint. Default
 	// 5 min.
 	Overlap time.Duration
@@ -50,6 +53,7 @@ func (c Config) withDefaults() Config {
 		c.Apps = []App{{ID: AppID, Secret: Secret}}
 	}
 	c.Lifetime = max(time.Second, orDefault(c.Lifetime, 2*time.Hour))
+	c.TicketLifetime = max(time.Second, orDefault(c.TicketLifetime, 2*time.Hour))
 	c.Overlap = orDefault(c.Overlap, 5*time.Minute)
 	c.RenewsWithin = orDefault(c.RenewsWithin, 5*time.Minute)
 	c.ForceSpacing = orDefault(c.ForceSpacing, 30*time.Second)

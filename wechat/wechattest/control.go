@@ -78,8 +78,8 @@ func (f *Fake) obeyFault(o order) string {
 	if !slices.Contains(kinds, o.Kind) {
 		return "kind is not one of the kinds of faults"
 	}
-	if o.On != "" && !slices.Contains([]Endpoint{Classic, Stable, Mints, Call, Everything}, o.On) {
-		return "on must be classic, stable, mint, call or all"
+	if o.On != "" && !slices.Contains([]Endpoint{Classic, Stable, Mints, Call, Tickets, Everything}, o.On) {
+		return "on must be classic, stable, mint, call, ticket or all"
 	}
 	if o.Times < -1 {
 		return "times must be -1 or more"

@@ -2,8 +2,9 @@
 // things out without an account. It knows how tokens live and die there: that a
 // mint at /cgi-bin/token ends the token before it after five minutes and the
 // one before that at once, that /cgi-bin/stable_token repeats itself until the
-// last five minutes, what is rationed, and what errors look like. It can be
-// told to misbehave in every way that has been seen of the real one.
+// last five minutes, what is rationed, what errors look like, and that a ticket
+// is always said to have 7200 seconds left. It can be told to misbehave in
+// every way that has been seen of the real one.
 //
 //	server := wechattest.NewServer(wechattest.Config{})
 //	defer server.Close()

@@ -11,6 +11,7 @@ import (
 const (
 	classicPath = "/cgi-bin/token"
 	stablePath  = "/cgi-bin/stable_token"
+	ticketPath  = "/cgi-bin/ticket/getticket"
 
 	bodyLimit  = 1 << 20
 	remembered = 10_000 // grants and events
@@ -25,11 +26,12 @@ const (
 	Stable     Endpoint = "stable"  // /cgi-bin/stable_token
 	Mints      Endpoint = "mint"    // both of them
 	Call       Endpoint = "call"    // all that needs a token
+	Tickets    Endpoint = "ticket"  // /cgi-bin/ticket/getticket, which is a call too
 	Everything Endpoint = "all"
 )
 
 func (e Endpoint) covers(other Endpoint) bool {
-	return e == other || e == Everything || e == Mints && (other == Classic || other == Stable)
+	return e == other || e == Everything || e == Mints && (other == Classic || other == Stable) || e == Call && other == Tickets
 }
 
 // Fake is a WeChat API. It is safe for concurrent use.
@@ -61,7 +63,7 @@ func New(cfg Config) *Fake {
 		if f.accounts[app.ID] != nil {
 			panic("wechattest: two apps have the ID " + app.ID)
 		}
-		f.accounts[app.ID] = &account{id: app.ID, secret: app.Secret, stats: newAppStats()}
+		f.accounts[app.ID] = &account{id: app.ID, secret: app.Secret, tickets: make(map[string]*grant), stats: newAppStats()}
 	}
 	return f
 }
@@ -96,6 +98,21 @@ func (f *Fake) Accepts(token string) bool {
 	defer f.mu.Unlock()
 	g := f.grants[token]
 	return g != nil && g.errcode(f.cfg.Now()) == 0
+}
+
+// AcceptsTicket reports whether what is signed with this jsapi or wx_card ticket
+// would be accepted now.
+func (f *Fake) AcceptsTicket(ticket string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range f.accounts {
+		for _, g := range a.tickets {
+			if g.value == ticket {
+				return f.cfg.Now().Before(g.expiresAt)
+			}
+		}
+	}
+	return false
 }
 
 // MintElsewhere mints as another program with the same secret would: at

@@ -54,6 +54,8 @@ type AppStats struct {
 	MintsRefused  map[int]int `json:"mints_refused"`
 	CallsAccepted int         `json:"calls_accepted"`
 	CallsRejected map[int]int `json:"calls_rejected"`
+	Tickets       int         `json:"tickets"`        // new ones, of both types
+	TicketRepeats int         `json:"ticket_repeats"` // the current one again
 	Faults        int         `json:"faults"`
 	ClassicToken  string      `json:"classic_token,omitempty"` // fingerprint of the newest one
 	StableToken   string      `json:"stable_token,omitempty"`
