@@ -50,7 +50,7 @@ type Instance struct {
 
 // takePart makes this process known to a store that has a Roster.
 func takePart(store Store, cfg *Config, tokens func() int) (leave func()) {
-	roster, ok := store.(Roster)
+	roster, ok := As[Roster](store)
 	if !ok {
 		return func() {}
 	}

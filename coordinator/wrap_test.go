@@ -30,8 +30,9 @@ func (c counting) LoadAll(ctx context.Context, names []string) ([]coordinator.Lo
 func TestWrapperPassesThrough(t *testing.T) {
 	storetest.RunWithin(t, synctest.Test, func(testing.TB) storetest.Fixture {
 		m := storetest.NewMemory()
+		store := wrapped{counting{wrapped{m}, new(int)}}
 		return storetest.Fixture{
-			Open:     func(testing.TB) coordinator.Store { return wrapped{counting{wrapped{m}, new(int)}} },
+			Open:     func(testing.TB) coordinator.Store { return store },
 			WriteRaw: func(_ testing.TB, name string, fields map[string]string) { m.WriteRaw(name, fields) },
 			Flush:    func(testing.TB) { m.Flush() },
 			DropLock: func(_ testing.TB, name string) { m.DropLock(name) },
