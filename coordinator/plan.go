@@ -1,6 +1,9 @@
 package coordinator
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Slack is how long after an attempt's deadline it is given up: time for a
 // commit that is on its way, and for clocks that drift.
@@ -33,6 +36,34 @@ const (
 	// Mint: take the lock, look again, mint.
 	Mint
 )
+
+// String returns "rest", "await", "blocked" or "mint".
+func (a Action) String() string {
+	switch a {
+	case Rest:
+		return "rest"
+	case Await:
+		return "await"
+	case Blocked:
+		return "blocked"
+	default:
+		return "mint"
+	}
+}
+
+// MarshalText makes encoding/json write String.
+func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText reads what MarshalText has written.
+func (a *Action) UnmarshalText(text []byte) error {
+	for _, known := range []Action{Rest, Await, Blocked, Mint} {
+		if known.String() == string(text) {
+			*a = known
+			return nil
+		}
+	}
+	return fmt.Errorf("mintonce: %.20q is not an action", text)
+}
 
 // Plan is the decision on a record at one moment.
 type Plan struct {

@@ -20,8 +20,11 @@ type Status struct {
 	ExpiresIn   int64     `json:"expires_in"` // seconds left, rounded down; 0 once expired
 	RefreshAt   time.Time `json:"refresh_at,omitzero"`
 	MintedBy    string    `json:"minted_by,omitempty"`
-	Reason      string    `json:"reason,omitempty"` // of the last mint
-	Next        string    `json:"next"`             // what happens next, in words
+	Reason      string    `json:"reason,omitempty"`  // of the last mint
+	Next        string    `json:"next"`              // what happens next, in words
+	NextStep    NextStep  `json:"next_step"`         // the same for programs
+	Kind        string    `json:"kind,omitempty"`    // what a mint does to the token before it; empty if unknown
+	Overlap     int64     `json:"overlap,omitempty"` // for how many seconds that goes on being valid
 
 	Doubt        string         `json:"doubt,omitempty"` // why the token is in doubt
 	DoubtSince   time.Time      `json:"doubt_since,omitzero"`
@@ -31,6 +34,13 @@ type Status struct {
 	Budget       BudgetStatus   `json:"budget"`
 	LockHolder   string         `json:"lock_holder,omitempty"`
 	History      []Event        `json:"history,omitempty"` // the newest first
+}
+
+// NextStep is what is to be done next about a credential.
+type NextStep struct {
+	Action Action    `json:"action"`
+	Reason string    `json:"reason,omitempty"` // of the mint; empty for rest
+	At     time.Time `json:"at,omitzero"`      // when, at the latest; for mint: now
 }
 
 // FailureStatus is the last failed mint since the last one that succeeded.
@@ -88,18 +98,22 @@ func ReadStatus(ctx context.Context, store Store, name string, t Traits) (Status
 }
 
 func (r Record) status(name string, now time.Time, t Traits) Status {
-	budget := r.Budget
+	plan, budget, kind := r.Plan(now, t, false), r.Budget, ""
 	if t != (Traits{}) { // without a source nobody knows when its provider's day ends: the day is told with the counts
-		budget = budget.on(now, t)
+		budget, kind = budget.on(now, t), t.Kind.String()
 	}
 	s := Status{
 		Name: name, State: r.state(now), Now: now, Generation: r.Grant.Generation, Fingerprint: Fingerprint(r.Grant.Value),
 		Credential: r.Credential, Revision: r.Revision(), IssuedAt: r.Grant.IssuedAt, ExpiresAt: r.Grant.ExpiresAt,
-		RefreshAt: r.RefreshAt, MintedBy: r.Grant.MintedBy, Reason: r.Grant.Reason, Next: r.next(now, t),
+		RefreshAt: r.RefreshAt, MintedBy: r.Grant.MintedBy, Reason: r.Grant.Reason, Next: r.next(now, plan),
+		NextStep: NextStep{plan.Action, plan.Reason, plan.At}, Kind: kind, Overlap: int64(t.Overlap / time.Second),
 		EarlyReports: r.EarlyReports, Attempts: r.Attempts,
 		Budget: BudgetStatus{
 			Day: budget.Day, Mints: budget.Mints, MintLimit: t.DailyMints, Rotations: budget.Rotations, RotationLimit: t.DailyRotations,
 		},
+	}
+	if plan.Action == Rest {
+		s.NextStep.At = r.RefreshAt // and not the end of an attempt, which is no step of its own
 	}
 	if r.Usable(now) {
 		s.ExpiresIn = int64(r.Grant.ExpiresAt.Sub(now) / time.Second)
@@ -114,8 +128,7 @@ func (r Record) status(name string, now time.Time, t Traits) Status {
 }
 
 // next says what happens next, in words.
-func (r Record) next(now time.Time, t Traits) string {
-	plan := r.Plan(now, t, false)
+func (r Record) next(now time.Time, plan Plan) string {
 	in := plan.At.Sub(now).Round(time.Second)
 	switch plan.Action {
 	case Rest:

@@ -143,8 +143,10 @@ func (f *fleet) apply(ctx context.Context, c *config.Config, d *change) error {
 		}
 		credentials[name] = member
 	}
+	roster, _ := f.session.store.Store.(coordinator.Roster)
 	f.api.Set(httpapi.New(httpapi.Config{
-		Credentials: credentials, Clients: c.Clients, Limits: &f.limits, Rejection: wechat.IsRejected, Wait: tokenWait, Log: f.log,
+		Credentials: credentials, Clients: c.Clients, Limits: &f.limits, Instance: f.instance(), Roster: roster,
+		Rejection: wechat.IsRejected, Wait: tokenWait, Log: f.log,
 	}))
 	const very = 10_000
 	if len(f.known) > very {

@@ -108,6 +108,9 @@ const lowestRate, highestRate = 0.1, 1_000_000
 
 var allRights = []Right{MayRead, MayReport, MayOperate}
 
+// AllRights returns every right there is.
+func AllRights() []Right { return slices.Clone(allRights) }
+
 // Names returns the names of the tokens, sorted.
 func (c *Config) Names() []string { return slices.Sorted(maps.Keys(c.Tokens)) }
 

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
@@ -19,6 +20,7 @@ import (
 type Credential interface {
 	Token(ctx context.Context) (coordinator.Token, error)
 	Peek() (coordinator.Token, error)
+	Glance() (coordinator.Status, error)
 	Reject(ctx context.Context, value string, cause error) (coordinator.Verdict, error)
 	Rotate(ctx context.Context) (coordinator.Token, error)
 	Status(ctx context.Context) (coordinator.Status, error)
@@ -34,6 +36,10 @@ type Config struct {
 	// Limits are what callers have used up of what they may do. Give the same to
 	// each API that takes the place of another. Nil: none were used up so far.
 	Limits *Limits
+	// Instance is how this process calls itself.
+	Instance string
+	// Roster, if set, knows the processes that are alive.
+	Roster coordinator.Roster
 	// Rejection says whether an errcode means that a token was rejected. A
 	// report with another code changes nothing. Nil: every code does.
 	Rejection func(errcode int) bool
@@ -59,6 +65,9 @@ type api struct {
 	keys  *config.Keys
 	mux   *http.ServeMux
 	cross http.CrossOriginProtection
+
+	surveying sync.Mutex // guards surveyed
+	surveyed  *survey
 }
 
 // New returns the handler of the API.
@@ -87,6 +96,8 @@ func New(cfg Config) http.Handler {
 func (a *api) routes() {
 	a.handle("/healthz", map[string]endpoint{http.MethodGet: a.healthz})
 	a.handle("/readyz", map[string]endpoint{http.MethodGet: a.readyz})
+	a.handle("/v1/me", map[string]endpoint{http.MethodGet: a.me})
+	a.handle("/v1/overview", map[string]endpoint{http.MethodGet: a.overview})
 	a.handle("/v1/status", map[string]endpoint{http.MethodGet: a.status})
 	a.handle("/v1/tokens/{name}", map[string]endpoint{http.MethodGet: a.token})
 	a.handle("/v1/tokens/{name}/report", map[string]endpoint{http.MethodPost: a.report})

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -33,6 +34,8 @@ type fake struct {
 	err     error // of Token
 	verdict coordinator.Verdict
 	failure error // of Reject and Rotate
+	known   coordinator.Status
+	away    error // of Glance
 
 	reported []string
 	codes    []int
@@ -42,6 +45,8 @@ type fake struct {
 func (f *fake) Token(context.Context) (coordinator.Token, error) { return f.token, f.err }
 
 func (f *fake) Peek() (coordinator.Token, error) { return f.token, f.err }
+
+func (f *fake) Glance() (coordinator.Status, error) { return f.known, f.away }
 
 func (f *fake) Reject(_ context.Context, value string, cause error) (coordinator.Verdict, error) {
 	f.reported = append(f.reported, value)
@@ -58,7 +63,7 @@ func (f *fake) Rotate(context.Context) (coordinator.Token, error) {
 }
 
 func (f *fake) Status(context.Context) (coordinator.Status, error) {
-	return coordinator.Status{Name: "shop", State: "live", Generation: f.token.Generation}, f.err
+	return coordinator.Status{Name: cmp.Or(f.known.Name, "shop"), State: "live", Generation: f.token.Generation}, f.err
 }
 
 func live() *fake {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/internal/plain"
+	"golang.org/x/sync/errgroup"
 )
 
 // Overview is what "mintonce status --json" and GET /v1/status answer.
@@ -17,32 +18,49 @@ type Overview struct {
 	Next   string  `json:"next,omitempty"`  // the name after which the rest begins
 }
 
-// Entry is one token. It has a Status unless it has an Err.
+// Entry is one token. With an Err, the Status is what was known before, or
+// nothing.
 type Entry struct {
 	Name   string
 	Status coordinator.Status
-	Err    error // why there is no status
+	Err    error // why there is no status, or none of now
 }
 
-// MarshalJSON writes the status, or the name and the error.
+// MarshalJSON writes the status, the error and the trouble. Without a status,
+// that is the name and the error.
 func (e Entry) MarshalJSON() ([]byte, error) {
-	if e.Err == nil {
-		return json.Marshal(e.Status)
+	trouble, text := Judge(e.Status, e.Err), plain.Text(e.Err)
+	if e.Err == nil || e.Status.Generation > 0 {
+		return json.Marshal(struct {
+			coordinator.Status
+			Trouble *Trouble `json:"trouble,omitempty"`
+			Error   string   `json:"error,omitempty"`
+		}{e.Status, trouble, text})
 	}
 	return json.Marshal(struct {
-		Name  string `json:"name"`
-		State string `json:"state"`
-		Error string `json:"error"`
-	}{e.Name, "unknown", plain.Text(e.Err)})
+		Name    string   `json:"name"`
+		State   string   `json:"state"`
+		Trouble *Trouble `json:"trouble"`
+		Error   string   `json:"error"`
+	}{e.Name, "unknown", trouble, text})
 }
+
+// readers bounds how many statuses Read reads at once.
+const readers = 8
 
 // Read reads the status of each name.
 func Read(ctx context.Context, names []string, status func(context.Context, string) (coordinator.Status, error)) Overview {
-	o := Overview{Tokens: []Entry{}}
-	for _, name := range names {
-		s, err := status(ctx, name)
-		o.Tokens = append(o.Tokens, Entry{name, s, err})
+	o := Overview{Tokens: make([]Entry, len(names))}
+	var group errgroup.Group
+	group.SetLimit(readers)
+	for i, name := range names {
+		group.Go(func() error {
+			s, err := status(ctx, name)
+			o.Tokens[i] = Entry{name, s, err}
+			return nil
+		})
 	}
+	_ = group.Wait() // the errors are in the entries
 	return o
 }
 

@@ -147,7 +147,7 @@ func TestJSON(t *testing.T) {
 	if shop := read.Tokens[0]; shop["name"] != "shop" || shop["generation"] != 12.0 || shop["expires_in"] != 1800.0 || shop["lock_holder"] != "web-2" {
 		t.Errorf("shop is %v", shop)
 	}
-	if bad := read.Tokens[1]; len(bad) != 3 || bad["name"] != "bad" || bad["state"] != "unknown" || bad["error"] != "record is damaged" {
+	if bad := read.Tokens[1]; len(bad) != 4 || bad["name"] != "bad" || bad["state"] != "unknown" || bad["error"] != "record is damaged" {
 		t.Errorf("bad is %v", bad)
 	}
 	if data, _ := json.Marshal(statusview.Read(context.Background(), nil, nil)); string(data) != `{"tokens":[]}` {
