@@ -1,6 +1,6 @@
 // Package faultproxy puts a bad network before a TCP server, for tests. A
-// Proxy passes bytes on until it is told to lose a reply, to stall, or to
-// refuse connections.
+// Proxy passes bytes on until it is told to lose a reply, to be slow, to stall,
+// to refuse connections, or to lead to another server.
 package faultproxy
 
 import (
@@ -9,16 +9,18 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Proxy listens on a free port of the loopback address. It is safe for
 // concurrent use.
 type Proxy struct {
 	listener net.Listener
-	target   string
 	group    sync.WaitGroup
 
 	mu      sync.Mutex // guards the fields below
+	target  string
+	delay   time.Duration
 	conns   map[*link]struct{}
 	refuse  bool
 	resumed chan struct{} // closed unless the proxy stalls
@@ -69,6 +71,29 @@ func (p *Proxy) LoseReply(text string) <-chan struct{} {
 	p.lose = bytes.ToLower([]byte(text))
 	p.lost = make(chan struct{})
 	return p.lost
+}
+
+// KeepReplies takes back a LoseReply that has not come true.
+func (p *Proxy) KeepReplies() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lose = nil
+}
+
+// Retarget makes the proxy lead to another server, and closes the connections
+// to the one before, as a failover behind a virtual address does.
+func (p *Proxy) Retarget(target string) {
+	p.mu.Lock()
+	p.target = target
+	p.mu.Unlock()
+	p.Cut()
+}
+
+// Slow holds every piece back for a while, in each direction. 0 ends it.
+func (p *Proxy) Slow(delay time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = delay
 }
 
 // Refuse closes new connections at once, and those that exist, until Accept.
@@ -126,7 +151,10 @@ func (p *Proxy) serve() {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", p.target)
+		p.mu.Lock()
+		target := p.target
+		p.mu.Unlock()
+		server, err := net.Dial("tcp", target)
 		if err != nil {
 			client.Close()
 			continue
@@ -134,7 +162,7 @@ func (p *Proxy) serve() {
 		l := &link{client, server}
 		p.mu.Lock()
 		p.accepts++
-		if p.refuse {
+		if p.refuse || p.target != target {
 			l.close()
 		} else {
 			p.conns[l] = struct{}{}
@@ -180,9 +208,10 @@ func (p *Proxy) pump(from io.Reader, to io.Writer, pass func([]byte) bool) {
 	for {
 		n, err := from.Read(buffer)
 		p.mu.Lock()
-		resumed := p.resumed
+		resumed, delay := p.resumed, p.delay
 		p.mu.Unlock()
 		<-resumed
+		time.Sleep(delay)
 		if n > 0 && !pass(buffer[:n]) {
 			return
 		}

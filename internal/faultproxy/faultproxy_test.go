@@ -115,3 +115,29 @@ func TestStallCutRefuse(t *testing.T) {
 	p.Accept()
 	want(t, dial(t, p).ask("seven", patience), "seven", "when accepted again")
 }
+
+func TestRetargetSlowKeepReplies(t *testing.T) {
+	first, fromFirst := echo(t)
+	second, fromSecond := echo(t)
+	p := faultproxy.New(t, first)
+	c := dial(t, p)
+	want(t, c.ask("one", patience), "one", "at first")
+	p.Retarget(second)
+	want(t, c.ask("two", patience), "error", "on a connection to the server before")
+	c = dial(t, p)
+	want(t, c.ask("three", patience), "three", "on a new connection")
+	want(t, <-fromFirst, "one", "what the first server received")
+	want(t, <-fromSecond, "three", "what the second server received")
+
+	const delay = 30 * time.Millisecond
+	p.Slow(delay)
+	began := time.Now()
+	want(t, c.ask("four", patience), "four", "while it is slow")
+	if took := time.Since(began); took < 2*delay { // there and back
+		t.Errorf("the answer came after %s, want at least %s", took, 2*delay)
+	}
+	p.Slow(0)
+	p.LoseReply("five")
+	p.KeepReplies()
+	want(t, c.ask("five", patience), "five", "a reply that is kept after all")
+}
