@@ -175,6 +175,9 @@ func keyEvidence(ctx context.Context, client *redis.Client, key string) (string,
 	case "stream":
 		entries, err := client.XRange(ctx, key, "-", "+").Result()
 		return fmt.Sprint(entries), err
+	case "zset": // killed processes have not left it
+		members, err := client.ZRange(ctx, key, 0, -1).Result()
+		return fmt.Sprint(members), err
 	case "none": // a lock that has lapsed
 		return "", nil
 	default:

@@ -20,6 +20,17 @@ func newClusterWorld(t testing.TB, cfg wechattest.Config) *world {
 	return w
 }
 
+// clusterClient is for looking at the cluster from outside.
+func (w *world) clusterClient() redis.UniversalClient {
+	var addrs []string
+	for _, master := range w.cluster.Masters {
+		addrs = append(addrs, master.Addr())
+	}
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
+	w.t.Cleanup(func() { client.Close() })
+	return client
+}
+
 // Two processes keep three hundred credentials in a Redis Cluster: the keys
 // spread over all masters, each token is minted once, a rotation is learnt by
 // everybody, and the work of a killed process is taken over.

@@ -56,13 +56,7 @@ func newPlatform(w *world, names []string) *platform {
 	}
 	config := filepath.Join(dir, "mintonce.yml")
 	write(w.t, config, "tokens_from: tokens.d/*.yml\n")
-	var addrs []string
-	for _, server := range w.servers() {
-		addrs = append(addrs, server.Addr())
-	}
-	client := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: addrs})
-	w.t.Cleanup(func() { client.Close() })
-	return &platform{world: w, names: names, config: config, client: client}
+	return &platform{world: w, names: names, config: config, client: w.client()}
 }
 
 // refresher is a "mintonce serve" of the platform.

@@ -22,15 +22,21 @@ const (
 )
 
 // client is for looking at Redis from outside.
-func (w *world) client() *redis.Client {
+func (w *world) client() redis.UniversalClient {
+	if w.cluster != nil {
+		return w.clusterClient()
+	}
 	c := redis.NewClient(&redis.Options{Addr: w.redis.Addr(), Password: w.password})
 	w.t.Cleanup(func() { c.Close() })
 	return c
 }
 
+// onRedis reports whether the store is one, and not a folder.
+func (w *world) onRedis() bool { return len(w.servers()) > 0 }
+
 // record is the record of shop, one field per fact; empty if there is none.
-func (w *world) record(client *redis.Client) (map[string]string, error) {
-	if w.redis != nil {
+func (w *world) record(client redis.UniversalClient) (map[string]string, error) {
+	if w.onRedis() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		return client.HGetAll(ctx, recordKey).Result()
@@ -44,8 +50,8 @@ func (w *world) record(client *redis.Client) (map[string]string, error) {
 }
 
 // holder is the instance that holds the lock, or empty.
-func (w *world) holder(client *redis.Client) string {
-	if w.redis != nil {
+func (w *world) holder(client redis.UniversalClient) string {
+	if w.onRedis() {
 		value, _ := client.Get(context.Background(), lockKey).Result()
 		return value[:max(0, strings.LastIndexByte(value, '/'))]
 	}
@@ -55,7 +61,7 @@ func (w *world) holder(client *redis.Client) string {
 
 // atRest waits until nothing is under way or in doubt, and the record holds the
 // very token that the provider has minted last. It returns the record.
-func (w *world) atRest(client *redis.Client) map[string]string {
+func (w *world) atRest(client redis.UniversalClient) map[string]string {
 	w.t.Helper()
 	var record map[string]string
 	eventually(w.t, "the record is at rest and agrees with the provider", func() (err error) {
@@ -80,8 +86,8 @@ func wantField(t testing.TB, record map[string]string, field, want string) {
 }
 
 // lookingClient is client, or nil in a world of files.
-func (w *world) lookingClient() *redis.Client {
-	if w.redis == nil {
+func (w *world) lookingClient() redis.UniversalClient {
+	if !w.onRedis() {
 		return nil
 	}
 	return w.client()

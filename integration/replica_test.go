@@ -32,6 +32,31 @@ type replicaConfig struct {
 	Calls       time.Duration // one API call in every such time; 0 makes none
 	MinimumAge  time.Duration
 	MintTimeout time.Duration
+	Lease       time.Duration
+	Gate        string // where it asks on its way through a mint; see gate_test.go
+	Unrationed  bool   // mints as often as it is told, without budget and spacing
+}
+
+// unrationed is a source for tests that mint more in a minute than an operator
+// in a month.
+type unrationed struct{ wechat.ClassicToken }
+
+func (u unrationed) Traits() coordinator.Traits {
+	traits := u.ClassicToken.Traits()
+	traits.DailyMints, traits.DailyRotations, traits.RotationSpacing = 0, 0, 0
+	return traits
+}
+
+func newSource(cfg replicaConfig) coordinator.Source {
+	config := wechat.Config{API: cfg.API}
+	if cfg.Gate != "" {
+		config.Dial = dialThroughGate(cfg.Gate, cfg.Instance)
+	}
+	classic := wechat.NewClassicToken(appID, os.Getenv("MINTONCE_WECHAT_SECRET"), config)
+	if cfg.Unrationed {
+		return unrationed{classic}
+	}
+	return classic
 }
 
 // replica embeds a coordinator and makes API calls through a
@@ -53,6 +78,9 @@ type tally struct {
 	How     []string // the first failures
 	Longest time.Duration
 }
+
+// callFailed begins the line that a replica prints for each call that failed.
+const callFailed = "call failed"
 
 // replicate is the main function of a replica.
 func replicate(text string) int {
@@ -95,7 +123,7 @@ func newReplica(cfg replicaConfig, log *slog.Logger) (*replica, error) {
 		return nil, err
 	}
 	config := coordinator.Config{
-		Instance: cfg.Instance, MinimumAge: cfg.MinimumAge, MintTimeout: cfg.MintTimeout,
+		Instance: cfg.Instance, MinimumAge: cfg.MinimumAge, MintTimeout: cfg.MintTimeout, Lease: cfg.Lease,
 		Observer: func(e coordinator.Event) { log.Info("event", "event", e) },
 	}
 	if cfg.Fallback != "" {
@@ -103,8 +131,7 @@ func newReplica(cfg replicaConfig, log *slog.Logger) (*replica, error) {
 			return nil, err
 		}
 	}
-	source := wechat.NewClassicToken(appID, os.Getenv("MINTONCE_WECHAT_SECRET"), wechat.Config{API: cfg.API})
-	c, err := coordinator.New("shop", source, store, config)
+	c, err := coordinator.New("shop", newSource(cfg), store, config)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +167,13 @@ func (r *replica) control() http.Handler {
 		times, _ := strconv.Atoi(request.FormValue("times"))
 		verdicts, err := r.report(request.Context(), generation, times)
 		answer(w, verdicts, err)
+	})
+	mux.HandleFunc("POST /rotate", func(w http.ResponseWriter, request *http.Request) {
+		token, err := r.coordinator.Rotate(request.Context())
+		answer(w, map[string]any{"fingerprint": token.Fingerprint(), "generation": token.Generation}, err)
+	})
+	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, request *http.Request) {
+		answer(w, "drained", r.coordinator.Drain(request.Context()))
 	})
 	mux.HandleFunc("GET /tally", func(w http.ResponseWriter, _ *http.Request) {
 		r.mu.Lock()
@@ -229,6 +263,7 @@ func (r *replica) count(took time.Duration, err error) {
 	r.tally.Calls++
 	r.tally.Longest = max(r.tally.Longest, took)
 	if err != nil {
+		fmt.Printf("%s: %v\n", callFailed, err) // for whoever looks when this process is dead
 		if r.tally.Failed++; r.tally.Failed <= 5 {
 			r.tally.How = append(r.tally.How, err.Error())
 		}

@@ -87,6 +87,14 @@ func (r *remote) mustToken() held {
 	return token
 }
 
+// drain waits until the replica has nothing under way.
+func (r *remote) drain() {
+	r.t.Helper()
+	if _, err := ask[string](r, "POST", "/drain"); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // tally is what became of the replica's calls.
 func (r *remote) tally() tally {
 	r.t.Helper()

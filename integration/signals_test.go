@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/mintonce/mintonce/wechat/wechattest"
 )
@@ -62,33 +61,4 @@ func (w *world) wantCommitted(by string) {
 	}
 	w.token("next") // takes what is there
 	w.provider.wantMints(w.t, 1)
-}
-
-// A holder is stopped in mid-mint, past its lease, and goes on when another
-// process has minted; the provider carries out its request last. All converge.
-func TestHolderPausedPastItsLease(t *testing.T) {
-	t.Parallel() // mostly waiting, for the lease and an attempt to end
-	w := newWorld(t, wechattest.Config{})
-	mint := w.provider.HoldNext(wechattest.Mints)
-	replicas := w.replicas(2, "replica", replicaConfig{MintTimeout: 2 * time.Second})
-	signalled(t, "a mint begins", mint.Arrived)
-	client := w.client()
-	paused, others := split(t, replicas, w.holder(client))
-	paused.signal(syscall.SIGSTOP)
-
-	eventually(t, "another process has a token", func() error { return w.servesNewest(others[0]) })
-	mint.Release()
-	eventually(t, "the provider has carried out the request of the paused process", func() error {
-		minted, _ := w.provider.mints()
-		return expect("mints", minted, 2)
-	})
-	paused.signal(syscall.SIGCONT)
-
-	w.atRest(client)
-	for _, r := range replicas {
-		eventually(t, r.name+" serves the provider's newest token", func() error { return w.servesNewest(r) })
-	}
-	if minted, _ := w.provider.mints(); minted > 3 {
-		t.Errorf("%d mints, want at most 3\n%s", minted, w.provider.told())
-	}
 }
