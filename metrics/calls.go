@@ -19,11 +19,8 @@ type Counted struct {
 
 // Count returns c with its calls counted.
 func (m *Metrics) Count(c *coordinator.Coordinator) *Counted {
-	served := m.calls.MustCurryWith(prometheus.Labels{"token": m.label(c.Name())})
-	return &Counted{
-		Coordinator: c, m: m,
-		local: served.WithLabelValues("locally"), waited: served.WithLabelValues("after waiting"), none: served.WithLabelValues("not at all"),
-	}
+	served := func(how string) prometheus.Counter { return m.calls.WithLabelValues(m.label(c.Name()), how) }
+	return &Counted{Coordinator: c, m: m, local: served("locally"), waited: served("after waiting"), none: served("not at all")}
 }
 
 // Token is that of the Coordinator. It was served locally if this process held

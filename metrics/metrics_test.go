@@ -268,9 +268,10 @@ func (b *broken) Lock(context.Context, string, string, time.Duration) (coordinat
 // that it can do.
 func TestConformance(t *testing.T) {
 	storetest.RunWithin(t, synctest.Test, func(testing.TB) storetest.Fixture {
-		memory, m := storetest.NewMemory(), metrics.New(metrics.Config{})
+		memory := storetest.NewMemory()
+		store := metrics.New(metrics.Config{}).Store(memory)
 		return storetest.Fixture{
-			Open:     func(testing.TB) coordinator.Store { return m.Store(memory) },
+			Open:     func(testing.TB) coordinator.Store { return store },
 			WriteRaw: func(_ testing.TB, name string, fields map[string]string) { memory.WriteRaw(name, fields) },
 			Flush:    func(testing.TB) { memory.Flush() },
 			DropLock: func(_ testing.TB, name string) { memory.DropLock(name) },

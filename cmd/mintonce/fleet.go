@@ -23,6 +23,7 @@ type fleet struct {
 	session *session
 	group   *coordinator.Group
 	events  *eventLog
+	meter   *meter
 	api     httpapi.Changing
 	limits  httpapi.Limits // of the API's callers
 
@@ -46,14 +47,20 @@ func identify(w *config.WeChat, source config.Source) identity {
 
 func (a *app) newFleet(s *session) (*fleet, error) {
 	f := &fleet{
-		log: a.log, session: s, events: newEventLog(a.log, slog.LevelError),
+		log: a.log, session: s, events: newEventLog(a.log, slog.LevelError), meter: newMeter(),
 		known: make(map[string]identity), told: make(map[string]bool), opening: make(map[string]config.Source),
 	}
 	var err error
-	f.group, err = coordinator.NewGroup(s.store.Store, f.open, coordinator.GroupConfig{Config: coordinator.Config{
-		Instance: s.cfg.Instance, MaxWait: tokenWait, Observer: f.events.observe, Fallback: s.fallback,
+	f.group, err = coordinator.NewGroup(f.meter.Store(s.store.Store), f.open, coordinator.GroupConfig{Config: coordinator.Config{
+		Instance: s.cfg.Instance, MaxWait: tokenWait, Observer: f.observe, Fallback: s.fallback,
 	}})
 	return f, err
+}
+
+// observe tells those who follow the events of all tokens.
+func (f *fleet) observe(e coordinator.Event) {
+	f.events.observe(e)
+	f.meter.Observe(e)
 }
 
 // open gives the group the source of a name, once.
@@ -141,12 +148,14 @@ func (f *fleet) apply(ctx context.Context, c *config.Config, d *change) error {
 		if err != nil {
 			return err
 		}
-		credentials[name] = member
+		f.meter.Follow(member)
+		credentials[name] = f.meter.Count(member)
 	}
 	roster, _ := f.session.store.Store.(coordinator.Roster)
 	f.api.Set(httpapi.New(httpapi.Config{
 		Credentials: credentials, Clients: c.Clients, Limits: &f.limits, Instance: f.instance(), Roster: roster,
 		Rejection: wechat.IsRejected, Wait: tokenWait, Log: f.log,
+		Metrics: f.meter.handler, Observe: f.meter.Request,
 	}))
 	const very = 10_000
 	if len(f.known) > very {
@@ -183,6 +192,7 @@ func (f *fleet) drop(ctx context.Context, names []string) {
 		}
 		f.events.forget(name)
 	}
+	f.meter.Forget(names...)
 	f.group.Drop(names...)
 	f.retired.Go(func() { finish(ctx, dropped...) })
 }

@@ -41,7 +41,7 @@ share the work. While the provider or the store fails it goes on, serves what
 is usable, and tries again.
 
 With --listen it has an HTTP API: GET /v1/tokens/NAME, POST
-/v1/tokens/NAME/report and .../rotate, GET /v1/status, /healthz and /readyz.
+/v1/tokens/NAME/report and .../rotate, GET /v1/status, /metrics, /healthz and /readyz.
 On a loopback address no key is needed unless the config file lists clients;
 any other address needs them.
 

@@ -114,5 +114,8 @@ func (c *Client) MayUse(name string) bool {
 	})
 }
 
+// MayUseAll reports whether the client may use every token that there is.
+func (c *Client) MayUseAll() bool { return slices.Contains(c.Tokens, "*") }
+
 // Has reports whether the client has a right.
 func (c *Client) Has(right Right) bool { return slices.Contains(c.Rights, right) }

@@ -46,6 +46,11 @@ type Config struct {
 	// Wait bounds how long a request waits for a token. Default 20 s, at most
 	// 30 s.
 	Wait time.Duration
+	// Metrics, if set, answers at /metrics.
+	Metrics http.Handler
+	// Observe, if set, is told of each request: the pattern of its path, its
+	// status, and how long it took. It must not block.
+	Observe func(pattern string, status int, took time.Duration)
 	// Log gets an access log at level debug. Default: none.
 	Log *slog.Logger
 }
@@ -88,7 +93,7 @@ func New(cfg Config) http.Handler {
 	a := &api{Config: cfg, names: slices.Sorted(maps.Keys(cfg.Credentials)), keys: config.NewKeys(cfg.Clients), mux: http.NewServeMux()}
 	a.Limits.set(cfg.Clients)
 	a.routes()
-	return a.logged(a.guarded(a.mux))
+	return a.logged(a.counted(a.guarded(a.mux)))
 }
 
 // routes says what there is. A path that is added here is guarded, logged and
@@ -98,6 +103,9 @@ func (a *api) routes() {
 	a.handle("/readyz", map[string]endpoint{http.MethodGet: a.readyz})
 	a.handle("/v1/me", map[string]endpoint{http.MethodGet: a.me})
 	a.handle("/v1/overview", map[string]endpoint{http.MethodGet: a.overview})
+	if a.Metrics != nil {
+		a.handle("/metrics", map[string]endpoint{http.MethodGet: a.metrics})
+	}
 	a.handle("/v1/status", map[string]endpoint{http.MethodGet: a.status})
 	a.handle("/v1/tokens/{name}", map[string]endpoint{http.MethodGet: a.token})
 	a.handle("/v1/tokens/{name}/report", map[string]endpoint{http.MethodPost: a.report})
