@@ -72,16 +72,6 @@ func (c *Coordinator) Status(ctx context.Context) (Status, error) {
 	return ReadStatus(ctx, c.store, c.name, c.traits)
 }
 
-// Remembered is the status as this process remembers it, for monitoring of very
-// many credentials: it asks nobody, never waits, and knows neither the lock nor
-// the history.
-func (c *Coordinator) Remembered() Status {
-	c.mu.Lock()
-	r, now := c.memory, c.clock.at(time.Now())
-	c.mu.Unlock()
-	return r.status(c.name, now, c.traits)
-}
-
 // ReadStatus is Status for those who have no Coordinator. With zero traits, it
 // knows no limits.
 func ReadStatus(ctx context.Context, store Store, name string, t Traits) (Status, error) {

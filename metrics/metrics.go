@@ -67,7 +67,7 @@ func New(cfg Config) *Metrics {
 			[]float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2}, "operation"),
 		storeErrors: counter("mintonce_store_errors_total", "Operations that the store did not answer, or refused. A conflict or a held lock is none.", "operation"),
 		locks:       counter("mintonce_locks_total", "Attempts to take the lock of a token: taken, held by another process, or in error.", "outcome"),
-		requests: counter("mintonce_http_requests_total", "Requests to the HTTP API, by path and status.", "path", "status"),
+		requests:    counter("mintonce_http_requests_total", "Requests to the HTTP API, by path and status.", "path", "status"),
 		requestTime: histogram("mintonce_http_seconds", "How long requests to the HTTP API took, by path.",
 			[]float64{.0001, .0002, .0005, .001, .002, .005, .01, .05, .1, .5, 1, 5, 20}, "path"),
 	}

@@ -109,7 +109,7 @@ func (m *Metrics) collectTokens(to chan<- prometheus.Metric) {
 	}
 	least := -1.0
 	for _, c := range followed {
-		s := c.Remembered()
+		s, _ := c.Glance() // why this process may not know better is told by the store
 		count[s.State]++
 		if left := float64(s.ExpiresIn); least < 0 || left < least {
 			least = left
