@@ -41,7 +41,7 @@ soak: ## simulate days of faults for BUDGET (10m) on each backend, from new seed
 	MINTONCE_BUDGET=$(BUDGET) go test -timeout 0 -v -run 'Memory|Redis' ./integration/simulation
 
 deps: ## prove that the command holds no module that only tests or the demo need
-	@! go list -deps ./cmd/mintonce | grep -E 'miniredis|gopher-lua|go-internal|goleak|^testing$$|porcupine' || \
+	@! go list -deps ./cmd/mintonce | grep -E 'miniredis|gopher-lua|go-internal|goleak|^testing$$|porcupine|opentelemetry' || \
 	  { echo "cmd/mintonce depends on packages that only tests need"; exit 1; }
 	@! go list -deps ./coordinator | grep '\.' | grep -vE '^(github.com/mintonce/mintonce/coordinator|golang.org/x/sync|vendor/|crypto/)' || \
 	  { echo "coordinator depends on more than the standard library and x/sync"; exit 1; }
