@@ -67,6 +67,12 @@ func (r Record) Fields() map[string]string {
 	f.int("rotations_today", int64(r.Budget.Rotations))
 	f.time("rotated_at", r.Budget.RotatedAt)
 	f.int("early_reports", int64(r.EarlyReports))
+	f.int("foreign_count", int64(r.Foreign.Count))
+	f.time("foreign_at", r.Foreign.At)
+	f.text("foreign_by", r.Foreign.By)
+	f.int("foreign_generation", r.Foreign.Generation)
+	f.int("foreign_vouched", int64(r.Foreign.Vouched))
+	f.time("foreign_wait_until", r.Foreign.Until)
 	return f
 }
 
@@ -117,6 +123,10 @@ func (p *parser) record() Record {
 	}
 	r.Budget = Budget{Day: p.text("budget_day"), Mints: p.count("mints_today"), Rotations: p.count("rotations_today"), RotatedAt: p.time("rotated_at")}
 	r.EarlyReports = p.count("early_reports")
+	r.Foreign = Foreign{
+		Count: p.count("foreign_count"), At: p.time("foreign_at"), By: p.text("foreign_by"), Generation: p.int("foreign_generation"),
+		Vouched: p.count("foreign_vouched"), Until: p.time("foreign_wait_until"),
+	}
 	p.check(r, Stamp{Revision: revision, ID: id})
 	return r
 }

@@ -25,7 +25,9 @@ func fullRecord(t testing.TB) coordinator.Record {
 	at = at.Add(time.Hour)
 	r = r.Child(stamp(at)).Begin(coordinator.Attempt{ID: "b", By: "host-2", Reason: coordinator.ReasonRotate, Deadline: at.Add(10 * time.Second)}, at, traits)
 	r = r.Fail(coordinator.Failure{At: at, By: "host-1", Class: coordinator.Transient, Code: -1, Message: "busy", Credential: "wechat:wx1#aa", RetryAfter: at.Add(time.Second)})
-	return r.Doubt("test").ReportedEarly()
+	r = r.Doubt("test").ReportedEarly()
+	r.Foreign = coordinator.Foreign{Count: 2, At: at, By: "web-1", Generation: 1, Vouched: 1, Until: at.Add(time.Minute)}
+	return r
 }
 
 func TestRecordRoundTrip(t *testing.T) {

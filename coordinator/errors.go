@@ -31,6 +31,8 @@ var (
 	ErrNoToken = errors.New("mintonce: no usable token")
 	// ErrBudget is matched by [BudgetError].
 	ErrBudget = errors.New("mintonce: mint budget is spent")
+	// ErrForeignMinter is matched by [ForeignMinterError].
+	ErrForeignMinter = errors.New("mintonce: somebody else seems to mint with this credential")
 	// ErrNeverMint says that a mint is needed, but Config.NeverMint forbids
 	// this coordinator to do it.
 	ErrNeverMint = errors.New("mintonce: this coordinator never mints")
@@ -145,6 +147,24 @@ type BackoffError struct {
 func (e *BackoffError) Error() string {
 	return fmt.Sprintf("mintonce: the last mint failed, next try in %s: %s", e.RetryAfter.Round(time.Second), e.Failure.Message)
 }
+
+// ForeignMinterError says that the provider rejects the current token, that no
+// mint of ours explains it, that this is not the first time, and that the next
+// mint is spaced out. What Token returns meanwhile is the rejected token: there
+// is no other.
+type ForeignMinterError struct {
+	Count      int           // rejections in a row without an explanation
+	By         string        // the instance that reported them, or "several processes"
+	RetryAfter time.Duration // until the next mint
+	Advice     string        // what to do about it
+}
+
+func (e *ForeignMinterError) Error() string {
+	return fmt.Sprintf("%s: %s; next mint in %s: %s", ErrForeignMinter.Error(), evidence(e.Count, e.By), e.RetryAfter.Round(time.Second), e.Advice)
+}
+
+// Is makes errors.Is(err, ErrForeignMinter) true.
+func (e *ForeignMinterError) Is(target error) bool { return target == ErrForeignMinter }
 
 type nameError struct{ name string }
 

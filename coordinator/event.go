@@ -16,6 +16,7 @@ const (
 	EventExpired    EventKind = "attempt expired"     // [history] an attempt passed its deadline: doubt
 	EventReported   EventKind = "reported"            // [history] the current token was rejected: doubt
 	EventReportKept EventKind = "report not acted"    // [history] a rejection that changes nothing; Reason says why
+	EventForeign    EventKind = "foreign minter"      // [history] somebody else seems to mint with the credential; Detail says what to do
 	EventRestored   EventKind = "restored"            // [history] the store had lost the record, or its newest writes
 	EventForked     EventKind = "forked"              // [history] two histories of the record were joined: doubt
 	EventRotating   EventKind = "rotation asked"      // [history] an operator asked for a new token

@@ -275,7 +275,7 @@ func lasting(err error) bool {
 	case errors.As(err, &source):
 		return !source.Class.Temporary()
 	}
-	for _, sentinel := range []error{ErrCredentialMismatch, ErrNewerRecord, ErrBadRecord, ErrBudget} {
+	for _, sentinel := range []error{ErrCredentialMismatch, ErrNewerRecord, ErrBadRecord, ErrBudget, ErrForeignMinter} {
 		if errors.Is(err, sentinel) {
 			return true
 		}

@@ -73,6 +73,7 @@ func Reconcile(memory, record Record, at Stamp) (Record, Relation) {
 	joined.Lineage = join(memory.Lineage, record.Lineage)
 	joined.Attempts = record.clone().Attempts
 	joined.Budget = memory.Budget.join(record.Budget)
+	joined.Foreign = memory.Foreign.join(record.Foreign)
 	joined = joined.Child(at)
 	if memory.quietly(record) {
 		return joined, relation

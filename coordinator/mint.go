@@ -235,6 +235,9 @@ func (c *Coordinator) commit(m *mint, g Grant) error {
 		if kind == EventConfirmed && m.attempt.Reason == ReasonDoubt {
 			e.Detail = "the provider vouches for the token that was in doubt"
 		}
+		if kind == EventMinted && c.traits.Kind == Idempotent && draft.suspected() && next.Foreign.Named() {
+			return next, []Event{e, c.foreignMinter(next, now)}, true
+		}
 		return next, []Event{e}, true
 	})
 	if err == nil {

@@ -31,7 +31,8 @@ const (
 	// Await: a mint is needed, but a usable token exists and another attempt
 	// is unresolved. Waiting makes one mint of two.
 	Await
-	// Blocked: a mint is needed, but the back-off or the budget forbids it.
+	// Blocked: a mint is needed, but the back-off, the budget or the spacing
+	// after rejections that a foreign minter causes forbids it.
 	Blocked
 	// Mint: take the lock, look again, mint.
 	Mint
@@ -70,7 +71,7 @@ type Plan struct {
 	Action Action
 	Reason string    // of the mint; empty for Rest
 	At     time.Time // when to decide anew, if nothing changes before; zero for Mint
-	Err    error     // a *BackoffError or *BudgetError for Blocked
+	Err    error     // a *BackoffError, *BudgetError or *ForeignMinterError for Blocked
 }
 
 // Plan decides what to do about r at now. It is the one place where that is
@@ -147,6 +148,9 @@ func (r Record) forbidden(now time.Time, t Traits, rotate bool) (time.Time, erro
 	// A failure of the future is one of before the store's clock was set back.
 	if f := r.Failure; now.Before(f.RetryAfter) && !isAhead(f.At, now) && (f.Credential == t.Credential || t.Credential == "") {
 		return f.RetryAfter, &BackoffError{Failure: f, RetryAfter: f.RetryAfter.Sub(now)}
+	}
+	if until := r.spacedUntil(now); !until.IsZero() {
+		return until, r.foreign(now, until, t)
 	}
 	return time.Time{}, nil
 }

@@ -275,7 +275,7 @@ func TestAwaitEndsWithTheToken(t *testing.T) {
 	if plan := begun.Plan(end, lastWins, false); plan.Action != coordinator.Mint {
 		t.Errorf("without: action %d, want to mint", plan.Action)
 	}
-	reported := begun.Child(stamp(at)).Reported("rejected", lastWins)
+	reported := begun.Child(stamp(at)).Reported("web-1", at, lastWins)
 	if plan := reported.Plan(at, lastWins, false); plan.Action != coordinator.Mint {
 		t.Errorf("with a token that the provider has rejected: action %d, want to mint", plan.Action)
 	}

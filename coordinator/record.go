@@ -45,6 +45,8 @@ type Record struct {
 	// EarlyReports counts the processes that reported Grant before it was old
 	// enough to be doubted.
 	EarlyReports int
+	// Foreign is what points to somebody else who mints with the credential.
+	Foreign Foreign
 
 	unknown map[string]string // fields of a newer minor version, kept as they are
 }

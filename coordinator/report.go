@@ -22,6 +22,10 @@ func (e *RejectedError) Error() string {
 // report of a token that has been replaced costs nothing, and nil is returned.
 // A report of a token younger than that is counted and changes nothing.
 // WithActor says who reports.
+//
+// Where somebody else seems to mint with the same credential, the successor is
+// not minted at once from the second time on; Report then returns an error that
+// matches ErrForeignMinter and says when.
 func (c *Coordinator) Report(ctx context.Context, value string, cause error) error {
 	_, err := c.Reject(ctx, value, cause)
 	return err
@@ -29,9 +33,11 @@ func (c *Coordinator) Report(ctx context.Context, value string, cause error) err
 
 // Reject is Report, and tells what came of it.
 func (c *Coordinator) Reject(ctx context.Context, value string, cause error) (Verdict, error) {
-	verdict := c.judgeLocally(value)
+	verdict, err := c.judgeLocally(value)
+	if err != nil {
+		return verdict, err
+	}
 	if verdict == Acted || verdict == Unknown {
-		var err error
 		if verdict, err = c.doubt(ctx, value, cause); err != nil {
 			return verdict, err
 		}
@@ -46,15 +52,23 @@ func (c *Coordinator) Reject(ctx context.Context, value string, cause error) (Ve
 }
 
 // judgeLocally judges a report by what this process remembers. Late is final:
-// generations never go back. So is TooYoung once it was counted.
-func (c *Coordinator) judgeLocally(value string) Verdict {
+// generations never go back. So is TooYoung once it was counted, and any other
+// verdict with an error: a storm of rejections must not become one of loads
+// while the next mint is spaced out.
+func (c *Coordinator) judgeLocally(value string) (Verdict, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	verdict := c.memory.Judge(value, c.clock.at(time.Now()), c.cfg.MinimumAge)
-	if verdict == TooYoung && c.early != c.memory.Grant.Generation {
-		return Unknown // not counted yet
+	now := time.Now()
+	verdict := c.memory.Judge(value, c.clock.at(now), c.cfg.MinimumAge)
+	switch {
+	case verdict == TooYoung && c.early != c.memory.Grant.Generation:
+		return Unknown, nil // not counted yet
+	case verdict == Acted:
+		if plan := c.planAt(now, c.rotation); errors.Is(plan.Err, ErrForeignMinter) {
+			return Acted, plan.Err
+		}
 	}
-	return verdict
+	return verdict, nil
 }
 
 // doubt applies the report to the record.
@@ -70,7 +84,7 @@ func (c *Coordinator) doubt(ctx context.Context, value string, cause error) (Ver
 		}
 		switch {
 		case verdict == Acted && draft.DoubtAt == 0:
-			return draft.Reported("the provider rejected it, says "+c.cfg.Instance, c.traits), []Event{e}, true
+			return c.reported(draft, e)
 		case verdict == TooYoung && c.countEarly(draft.Grant.Generation):
 			e.Kind = EventReportKept
 			return draft.ReportedEarly(), []Event{e}, true
@@ -92,6 +106,33 @@ func (c *Coordinator) doubt(ctx context.Context, value string, cause error) (Ver
 		return verdict, nil
 	}
 	return verdict, err
+}
+
+// reported applies a report that is acted on. The history tells what points to
+// a foreign minter; an idempotent source is asked before one is named.
+func (c *Coordinator) reported(draft Record, e Event) (Record, []Event, bool) {
+	next := draft.Reported(c.cfg.Instance, e.At, c.traits)
+	if next.Foreign == draft.Foreign {
+		return next, []Event{e}, true
+	}
+	e.Detail = evidence(next.Foreign.Count, "")
+	if c.traits.Kind == Idempotent || !next.Foreign.Named() {
+		return next, []Event{e}, true
+	}
+	return next, []Event{e, c.foreignMinter(next, e.At)}, true
+}
+
+// foreignMinter is the event that names one, with what it is based on and what
+// to do about it.
+func (c *Coordinator) foreignMinter(r Record, now time.Time) Event {
+	e := c.event(EventForeign, now)
+	e.Generation = r.Foreign.Generation
+	e.Detail = evidence(r.Foreign.Count, r.Foreign.By)
+	if until := r.spacedUntil(now); !until.IsZero() {
+		e.Detail += "; next mint in " + until.Sub(now).Round(time.Second).String()
+	}
+	e.Detail += ": " + c.traits.foreignAdvice()
+	return e
 }
 
 // countEarly reports whether this process has yet to count an early report of

@@ -93,6 +93,10 @@ type Traits struct {
 	DailyRotations int
 	// RotationSpacing is the shortest time between two rotations.
 	RotationSpacing time.Duration
+	// ForeignAdvice is what an operator can do about somebody else who mints
+	// with the credential, in words for a status and a log. Empty means a
+	// general advice.
+	ForeignAdvice string
 	// DayOffset is the provider's time zone, east of UTC: the daily counts
 	// start anew at its midnight.
 	DayOffset time.Duration

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -29,6 +30,7 @@ type Status struct {
 	Doubt        string         `json:"doubt,omitempty"` // why the token is in doubt
 	DoubtSince   time.Time      `json:"doubt_since,omitzero"`
 	EarlyReports int            `json:"early_reports,omitempty"`
+	Foreign      *ForeignStatus `json:"foreign,omitempty"`
 	Attempts     []Attempt      `json:"attempts,omitempty"` // mints under way or unanswered
 	Failure      *FailureStatus `json:"failure,omitempty"`
 	Budget       BudgetStatus   `json:"budget"`
@@ -41,6 +43,18 @@ type NextStep struct {
 	Action Action    `json:"action"`
 	Reason string    `json:"reason,omitempty"` // of the mint; empty for rest
 	At     time.Time `json:"at,omitzero"`      // when, at the latest; for mint: now
+}
+
+// ForeignStatus is what points to somebody else who mints with the credential.
+// It is gone when nothing did for six hours.
+type ForeignStatus struct {
+	Named   bool      `json:"named"`               // false: no more than suspected
+	Count   int       `json:"count"`               // rejections in a row that no mint of ours explains
+	Vouched int       `json:"vouched,omitempty"`   // how often the provider gave out the very token that was rejected
+	At      time.Time `json:"at"`                  // of the last of them
+	By      string    `json:"by"`                  // who reported them
+	Until   time.Time `json:"wait_until,omitzero"` // no mint because of a rejection before that
+	Advice  string    `json:"advice"`
 }
 
 // FailureStatus is the last failed mint since the last one that succeeded.
@@ -121,6 +135,12 @@ func (r Record) status(name string, now time.Time, t Traits) Status {
 	if r.DoubtAt != 0 {
 		s.Doubt, s.DoubtSince = r.DoubtReason, time.UnixMilli(r.DoubtAt).UTC()
 	}
+	if f := r.Foreign.on(now); f.Count > 0 || f.Vouched > 0 {
+		s.Foreign = &ForeignStatus{Named: f.Named(), Count: f.Count, Vouched: f.Vouched, At: f.At, By: f.By, Advice: t.foreignAdvice()}
+		if now.Before(f.Until) {
+			s.Foreign.Until = f.Until
+		}
+	}
 	if f := r.Failure; f.Count > 0 {
 		s.Failure = &FailureStatus{At: f.At, By: f.By, Class: f.Class, Code: f.Code, Message: f.Message, Count: f.Count, RetryAfter: f.RetryAfter}
 	}
@@ -136,6 +156,9 @@ func (r Record) next(now time.Time, plan Plan) string {
 	case Await:
 		return "mint (" + plan.Reason + ") when another attempt is resolved, in " + in.String() + " at the latest"
 	case Blocked:
+		if errors.Is(plan.Err, ErrForeignMinter) {
+			return "mint (" + plan.Reason + ") in " + in.String() + ", spaced out because somebody else seems to mint"
+		}
 		return "mint (" + plan.Reason + ") in " + in.String() + ": " + detail(plan.Err)
 	default:
 		return "mint (" + plan.Reason + ") by the first process that looks"

@@ -84,6 +84,7 @@ func (r Record) grant(g Grant, t Traits) Record {
 	r.Credential = t.Credential
 	r.Failure = Failure{}
 	r.EarlyReports = 0
+	r.Foreign = r.Foreign.settled(g.Value == old.Value, old.Generation, now, t)
 	return r
 }
 
@@ -129,14 +130,14 @@ func (r Record) Doubt(reason string) Record {
 	return r
 }
 
-// Reported doubts the token because the provider rejected it. Where a mint
-// always issues another token, any commit after this token's settles that, the
-// one of an attempt under way too.
-func (r Record) Reported(reason string, t Traits) Record {
+// Reported doubts the token because the provider rejected it, as the instance
+// by has found. Where a mint always issues another token, any commit after this
+// token's settles that, the one of an attempt under way too.
+func (r Record) Reported(by string, now time.Time, t Traits) Record {
 	if r.DoubtAt != 0 {
 		return r
 	}
-	r = r.Doubt(reason)
+	r = r.suspect(by, now, t).Doubt("the provider rejected it, says " + by)
 	if t.Kind != Idempotent && r.CommittedAt > 0 {
 		r.DoubtAt = r.CommittedAt
 	}
@@ -178,6 +179,10 @@ const (
 	// TooYoung: it is the current token, but so young that the rejection more
 	// likely has another cause. It was counted.
 	TooYoung Verdict = "too young"
+	// Vouched: it is the current token, and the provider gave out that very
+	// token again when it was asked because of such a rejection. The mistake
+	// is the caller's, or another call's of the same token.
+	Vouched Verdict = "vouched for"
 	// Late: there is a newer token already; use that.
 	Late Verdict = "late"
 	// Unknown: it is not a token of this record, or one from long ago.
@@ -192,6 +197,8 @@ func (r Record) Judge(value string, now time.Time, minimumAge time.Duration) Ver
 		return Unknown
 	case value == r.Grant.Value && minimumAge > 0 && r.Age(now) < minimumAge:
 		return TooYoung
+	case value == r.Grant.Value && r.vouched(now):
+		return Vouched
 	case value == r.Grant.Value:
 		return Acted
 	case Fingerprint(value) == r.Previous.Fingerprint:

@@ -252,7 +252,7 @@ func TestReportDuringAMintCostsNoOther(t *testing.T) {
 		r := minted(t, "one", day, 2*time.Hour, traits)
 		begun := announce(r, "next", day.Add(time.Hour), traits)
 		at := day.Add(time.Hour + time.Second)
-		reported := begun.Child(stamp(at)).Reported("rejected", traits)
+		reported := begun.Child(stamp(at)).Reported("web-1", at, traits)
 		value := "two"
 		if traits.Kind == coordinator.Idempotent {
 			value = r.Grant.Value // the provider may return the very token that was rejected

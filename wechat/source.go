@@ -25,6 +25,12 @@ const (
 	dailyMints = 1800
 	// dailyRotations stays below the 20 forced refreshes a day.
 	dailyRotations = 18
+	// What to do about a stranger. Tokens of the two endpoints are completely
+	// isolated from each other.
+	foreignClassic = "use mode stable, whose tokens no mint at /cgi-bin/token ends; let all environments of this account share one coordinator; " +
+		"if none of yours mints, somebody has the AppSecret: reset it in WeChat's console"
+	foreignStable = "find who calls stable_token with force_refresh, and turn that off; let all environments of this account share one coordinator; " +
+		"if none of yours does, somebody has the AppSecret: reset it in WeChat's console"
 	// rotationSpacing: forced refreshes in quicker succession do not refresh.
 	rotationSpacing = 30 * time.Second
 	// beijing is where WeChat's day begins.
@@ -95,6 +101,7 @@ func (s ClassicToken) Traits() coordinator.Traits {
 		Credential:      s.credential(),
 		Overlap:         overlap,
 		DailyMints:      dailyMints,
+		ForeignAdvice:   foreignClassic,
 		RotationSpacing: rotationSpacing,
 		DayOffset:       beijing,
 	}
@@ -128,6 +135,7 @@ func (s StableToken) Traits() coordinator.Traits {
 		Overlap:         overlap,
 		RenewsWithin:    5 * time.Minute,
 		DailyRotations:  dailyRotations,
+		ForeignAdvice:   foreignStable,
 		RotationSpacing: rotationSpacing,
 		DayOffset:       beijing,
 	}

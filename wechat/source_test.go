@@ -22,6 +22,14 @@ func TestTraits(t *testing.T) {
 	classic := wechat.NewClassicToken(appID, secret, wechat.Config{}).Traits()
 	stable := wechat.NewStableToken(appID, secret, wechat.Config{}).Traits()
 
+	for mode, traits := range map[string]*coordinator.Traits{"classic": &classic, "stable": &stable} {
+		for _, advice := range []string{"share one coordinator", "AppSecret: reset it", map[string]string{"classic": "use mode stable", "stable": "force_refresh"}[mode]} {
+			if !strings.Contains(traits.ForeignAdvice, advice) {
+				t.Errorf("the advice on strangers for %s lacks %q: %s", mode, advice, traits.ForeignAdvice)
+			}
+		}
+		traits.ForeignAdvice = ""
+	}
 	wantClassic := coordinator.Traits{Kind: coordinator.LastMintWins, Credential: classic.Credential, Overlap: 5 * time.Minute,
 		DailyMints: 1800, RotationSpacing: 30 * time.Second, DayOffset: 8 * time.Hour}
 	if classic != wantClassic {

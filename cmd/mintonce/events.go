@@ -118,7 +118,7 @@ func levelOf(e coordinator.Event) slog.Level {
 			return slog.LevelWarn
 		}
 		return slog.LevelError
-	case coordinator.EventMismatch, coordinator.EventUnreadable, coordinator.EventCopyFailed:
+	case coordinator.EventMismatch, coordinator.EventUnreadable, coordinator.EventCopyFailed, coordinator.EventForeign:
 		return slog.LevelError
 	case coordinator.EventOverlapped, coordinator.EventExpired, coordinator.EventForked, coordinator.EventBudget,
 		coordinator.EventLockLost, coordinator.EventUnsaved, coordinator.EventStoreAway:

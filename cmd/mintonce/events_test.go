@@ -81,6 +81,7 @@ func TestLevels(t *testing.T) {
 		coordinator.EventLockLost:   "WARN",
 		coordinator.EventForked:     "WARN",
 		coordinator.EventMismatch:   "ERROR",
+		coordinator.EventForeign:    "ERROR",
 		coordinator.EventUnreadable: "ERROR",
 	} {
 		events := []coordinator.Event{{Kind: kind}}

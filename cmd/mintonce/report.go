@@ -31,6 +31,8 @@ did:
   acted            the token was the current one; a new one is there
   late             it was replaced already: use the current one
   too young        it is the current one, and too young to be the cause
+  vouched for      it is the current one, and the provider gave it out again
+                   when it was asked because of such a rejection
   unknown          it is not a token of this name
   not a rejection  the code says nothing of the token`,
 		Example: `  mintonce report shop --token-stdin --code 40001 < rejected.txt
@@ -89,6 +91,7 @@ func (a *app) report(ctx context.Context, s *shot, value string, code int) error
 		coordinator.Acted:    "acted: a new token is there",
 		coordinator.Late:     "late: it was replaced already; use the current one",
 		coordinator.TooYoung: "too young: it is the current token, and was minted so recently that the rejection more likely has another cause",
+		coordinator.Vouched:  "vouched for: it is the current token, and the provider gave out that very token again when it was asked a moment ago; look at the call that was rejected",
 		coordinator.Unknown:  "unknown: it is not a token of this name, or one from long ago",
 	}[verdict]
 	_, err = fmt.Fprintf(a.stdout, "%s: %s\n", s.name, text)

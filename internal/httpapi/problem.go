@@ -81,7 +81,11 @@ func failed(err error) *problem {
 	var backoff *coordinator.BackoffError
 	var budget *coordinator.BudgetError
 	var source *coordinator.SourceError
+	var foreign *coordinator.ForeignMinterError
 	switch {
+	case errors.As(err, &foreign):
+		p.Type, p.Title = "urn:mintonce:problem:foreign-minter", "somebody else seems to mint with this credential"
+		p.retryAfter = foreign.RetryAfter
 	case errors.As(err, &budget):
 		p.Type, p.Title = "urn:mintonce:problem:budget", "the budget is spent"
 		p.retryAfter = time.Until(budget.Until)

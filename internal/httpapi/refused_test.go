@@ -159,6 +159,7 @@ func TestFailures(t *testing.T) {
 		{fmt.Errorf("%w: %w", coordinator.ErrNoToken, backoff), 0, "provider", "90"},
 		{fmt.Errorf("%w: %w", coordinator.ErrNoToken, source), 0, "provider", "5"},
 		{fmt.Errorf("%w: %w", coordinator.ErrNoToken, budget), http.StatusTooManyRequests, "budget", "600"},
+		{&coordinator.ForeignMinterError{Count: 3, RetryAfter: 4 * time.Minute}, 0, "foreign-minter", "240"},
 		{&coordinator.MismatchError{Name: "shop"}, 0, "record", ""},
 		{coordinator.ErrNewerRecord, 0, "record", ""},
 		{coordinator.ErrStoreUnavailable, 0, "store", "1"},

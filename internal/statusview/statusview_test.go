@@ -22,6 +22,10 @@ func troubled() coordinator.Status {
 		Revision: now.UnixMilli(), IssuedAt: now.Add(-90 * time.Minute), ExpiresAt: now.Add(30 * time.Minute), ExpiresIn: 1800, RefreshAt: now.Add(-time.Minute),
 		MintedBy: "refresher-7d9c5b6f4-x2x9k-1", Reason: "due", Next: "mint (doubt) in 4m52s: mintonce: the last mint failed",
 		Doubt: "the provider rejected it, says web-1", DoubtSince: now.Add(-75 * time.Second), EarlyReports: 3,
+		Foreign: &coordinator.ForeignStatus{
+			Named: true, Count: 4, At: now.Add(-75 * time.Second), By: "several processes", Until: now.Add(285 * time.Second),
+			Advice: "if only one kind of call is rejected, look at that call first; otherwise use mode stable",
+		},
 		Attempts: []coordinator.Attempt{{ID: "a", By: "web-2", Reason: "doubt", BeganAt: now.Add(-2 * time.Second).UnixMilli(), Deadline: now.Add(8 * time.Second)}},
 		Failure: &coordinator.FailureStatus{
 			At: now.Add(-8 * time.Second), By: "web-1", Class: coordinator.Operator, Code: 40164, Count: 3, RetryAfter: now.Add(292 * time.Second),
@@ -60,6 +64,12 @@ func TestText(t *testing.T) {
   doubt      the provider rejected it, says web-1, 1m15s ago,
              2026-11-24T09:58:45Z
   reports    3 reports of it came before it was old enough to be doubted
+  foreign    somebody else seems to mint with this credential
+             4 rejections in a row that no mint of ours explains, the last 1m15s
+             ago by several processes
+             mints because of a rejection are spaced out: the next in 4m45s
+             if only one kind of call is rejected, look at that call first;
+             otherwise use mode stable
   minting    web-2 since 2s (doubt), unresolved at the latest in 8s
   failure    3 mints in a row failed, 8s ago by web-1       2026-11-24T09:59:52Z
              the address 203.0.113.7 is not on the IP whitelist (code 40164):
@@ -105,6 +115,27 @@ func TestTextOfOthers(t *testing.T) {
 	}
 	if got := text(t); !strings.HasPrefix(got, "no tokens") {
 		t.Errorf("of nothing: %q", got)
+	}
+}
+
+// TestForeign: what is suspected and what is named read differently, and a
+// caller's mistake reads as neither.
+func TestForeign(t *testing.T) {
+	for _, test := range []struct {
+		foreign coordinator.ForeignStatus
+		want    string
+	}{
+		{coordinator.ForeignStatus{Count: 1, By: "web-1", Advice: "do this"}, "foreign suspected: somebody else may mint with this credential 1 rejection in a row that no mint of ours explains, the last 1m00s ago by web-1 do this next"},
+		{coordinator.ForeignStatus{Named: true, Count: 2, By: "web-1", Advice: "do this"}, "foreign somebody else seems to mint with this credential 2 rejections in a row that no mint of ours explains, the last 1m00s ago by web-1 do this next"},
+		{coordinator.ForeignStatus{Vouched: 2, By: "web-1", Advice: "do this"}, "vouched asked because of a rejection, the provider gave out the same token again, 2 times: look at the call that is rejected next"},
+	} {
+		test.foreign.At = now.Add(-time.Minute)
+		got := text(t, statusview.Entry{Status: coordinator.Status{Name: "shop", State: "live", Now: now, Foreign: &test.foreign}})
+		// The facts that follow are those of a token that is in order.
+		words := strings.Join(strings.Fields(strings.Replace(got, "lock", "next", 1)), " ")
+		if !strings.Contains(words, test.want) {
+			t.Errorf("got\n%s\nwant %s", got, test.want)
+		}
 	}
 }
 

@@ -105,6 +105,7 @@ func (p *page) trouble(s coordinator.Status) {
 	if s.EarlyReports > 0 {
 		p.fact("reports", plain.Count(s.EarlyReports, "report")+" of it came before it was old enough to be doubted")
 	}
+	p.foreign(s)
 	for _, a := range s.Attempts {
 		p.fact("minting", fmt.Sprintf("%s since %s (%s), unresolved at the latest %s", a.By, short(s.Now.Sub(time.UnixMilli(a.BeganAt))), a.Reason, until(s.Now, a.Deadline)))
 	}
@@ -113,6 +114,35 @@ func (p *page) trouble(s coordinator.Status) {
 		p.fact("", plain.Clean(f.Message))
 		p.fact("", retry(s.Now, f))
 	}
+}
+
+// foreign writes what points to somebody else who mints, if anything does.
+func (p *page) foreign(s coordinator.Status) {
+	f := s.Foreign
+	if f == nil {
+		return
+	}
+	switch {
+	case f.Named:
+		p.fact("foreign", "somebody else seems to mint with this credential")
+	case f.Count > 0:
+		p.fact("foreign", "suspected: somebody else may mint with this credential")
+	}
+	if f.Count > 0 {
+		p.fact("", plain.Count(f.Count, "rejection")+" in a row that no mint of ours explains, the last "+ago(s.Now, f.At)+by(f.By))
+	}
+	if f.Vouched > 0 {
+		label := ""
+		if f.Count == 0 {
+			label = "vouched"
+		}
+		p.fact(label, "asked because of a rejection, the provider gave out the same token again, "+plain.Count(f.Vouched, "time")+": look at the call that is rejected")
+		return
+	}
+	if !f.Until.IsZero() {
+		p.fact("", "mints because of a rejection are spaced out: the next "+until(s.Now, f.Until))
+	}
+	p.fact("", plain.Clean(f.Advice))
 }
 
 func (p *page) history(s coordinator.Status) {

@@ -202,7 +202,7 @@ func (w *world) report(s state, i int) {
 		return
 	}
 	s.reports--
-	w.write(s, i, w.rules.Reported(base.Child(at), "reported", traits), move{int8(i), "reports token", int16(tokenNumber(held))})
+	w.write(s, i, w.rules.Reported(base.Child(at), processName(i), moment(at), traits), move{int8(i), "reports token", int16(tokenNumber(held))})
 }
 
 func (w *world) lock(s state, i int) {

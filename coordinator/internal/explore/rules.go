@@ -25,7 +25,7 @@ type Rules struct {
 	Commit      func(r coordinator.Record, id string, g coordinator.Grant, t coordinator.Traits) (coordinator.Record, coordinator.EventKind)
 	Abandon     func(r coordinator.Record, id string) coordinator.Record
 	Expire      func(r coordinator.Record, now time.Time) (coordinator.Record, []coordinator.Attempt)
-	Reported    func(r coordinator.Record, reason string, t coordinator.Traits) coordinator.Record
+	Reported    func(r coordinator.Record, by string, now time.Time, t coordinator.Traits) coordinator.Record
 }
 
 // Real returns the transitions of package coordinator.
