@@ -105,7 +105,29 @@
 //	store away                      served until its true end; nobody mints without the lock unless the source is idempotent
 //	commit not saved                served by this process, kept in the fallback, saved by the next look
 //	1,000 late rejections           answered from memory: nothing happens
+//	a stranger mints                found by a rejection that no mint of ours explains; named from the second on; spaced out
 //	caller goes away                the mint is finished and committed all the same
+//
+// # Strangers
+//
+// Somebody outside who mints with the same credential ends our token and tells
+// nobody. All that is seen of it is a rejection of the current token that no
+// mint of ours explains: nothing is in doubt, no attempt is open, and the token
+// is not due yet. It may also be a mistake of a caller, so the first one within
+// six hours is healed at once and no more than suspected ([Foreign]). From the
+// second on, the foreign minter is named, in events and [Status], and the mints
+// that rejections ask for are spaced out: the time from mint to mint doubles,
+// from a minute to twice the provider's overlap. Two systems that fight, each of
+// which mints as soon as its token is rejected, come to that pace by themselves,
+// and at it no call fails; a stranger who mints faster than that kills every
+// token within minutes, and to keep up with it would only spend the quota.
+// Meanwhile the doubt stays, Token returns what there is, and Report returns a
+// [ForeignMinterError] at once. Doubt of our own making, a refresh that is due
+// and an operator's rotation do not wait.
+//
+// An idempotent source is asked at once: that ends nobody's token. If it gives
+// out the very token that was rejected, it vouches for it, and for a while,
+// which doubles too, further reports of it are [Vouched].
 //
 // # What it does not do
 //
