@@ -154,7 +154,7 @@ func (e *BackoffError) Error() string {
 // is no other.
 type ForeignMinterError struct {
 	Count      int           // rejections in a row without an explanation
-	By         string        // the instance that reported them, or "several processes"
+	By         string        // who reported them all, or "several reporters"
 	RetryAfter time.Duration // until the next mint
 	Advice     string        // what to do about it
 }

@@ -26,9 +26,8 @@ const (
 	spacingMost = 10 * time.Minute
 )
 
-// severalProcesses is Foreign.By where not all reports came from one. No
-// instance's name has a space.
-const severalProcesses = "several processes"
+// severalReporters is Foreign.By where not all reports came from one.
+const severalReporters = "several reporters"
 
 // Foreign is what points to somebody else who mints with this credential.
 type Foreign struct {
@@ -36,7 +35,8 @@ type Foreign struct {
 	Count int
 	// At is when the last of them was reported.
 	At time.Time
-	// By is the instance that reported them all, or severalProcesses.
+	// By is the actor or instance that reported them all, or "several
+	// reporters".
 	By string
 	// Generation is the token that was rejected last.
 	Generation int64
@@ -70,7 +70,7 @@ func (r Record) suspect(by string, now time.Time, t Traits) Record {
 	f := r.Foreign.on(now)
 	wait := spacing(f.pace(now, t), t)
 	if f.Count > 0 && f.By != by {
-		by = severalProcesses
+		by = severalReporters
 	}
 	f.Count++
 	if r.EarlyReports >= foreignNamed && t.Kind != Idempotent {

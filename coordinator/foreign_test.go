@@ -220,7 +220,7 @@ func TestTheSuspicionEnds(t *testing.T) {
 		if want == 1 && (got.By != "web-2" || !got.Until.IsZero()) {
 			t.Errorf("a first rejection: %+v", got)
 		}
-		if want > 1 && got.By != "several processes" {
+		if want > 1 && got.By != "several reporters" {
 			t.Errorf("reported by two: %+v", got)
 		}
 	}

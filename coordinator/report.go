@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,7 +112,7 @@ func (c *Coordinator) doubt(ctx context.Context, value string, cause error) (Ver
 // reported applies a report that is acted on. The history tells what points to
 // a foreign minter; an idempotent source is asked before one is named.
 func (c *Coordinator) reported(draft Record, e Event) (Record, []Event, bool) {
-	next := draft.Reported(c.cfg.Instance, e.At, c.traits)
+	next := draft.Reported(cmp.Or(e.Actor, e.By), e.At, c.traits)
 	if next.Foreign == draft.Foreign {
 		return next, []Event{e}, true
 	}

@@ -130,9 +130,9 @@ func (r Record) Doubt(reason string) Record {
 	return r
 }
 
-// Reported doubts the token because the provider rejected it, as the instance
-// by has found. Where a mint always issues another token, any commit after this
-// token's settles that, the one of an attempt under way too.
+// Reported doubts the token because the provider rejected it, as the actor or
+// instance by has found. Where a mint always issues another token, any commit
+// after this token's settles that, the one of an attempt under way too.
 func (r Record) Reported(by string, now time.Time, t Traits) Record {
 	if r.DoubtAt != 0 {
 		return r

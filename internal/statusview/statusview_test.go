@@ -23,7 +23,7 @@ func troubled() coordinator.Status {
 		MintedBy: "refresher-7d9c5b6f4-x2x9k-1", Reason: "due", Next: "mint (doubt) in 4m52s: mintonce: the last mint failed",
 		Doubt: "the provider rejected it, says web-1", DoubtSince: now.Add(-75 * time.Second), EarlyReports: 3,
 		Foreign: &coordinator.ForeignStatus{
-			Named: true, Count: 4, At: now.Add(-75 * time.Second), By: "several processes", Until: now.Add(285 * time.Second),
+			Named: true, Count: 4, At: now.Add(-75 * time.Second), By: "several reporters", Until: now.Add(285 * time.Second),
 			Advice: "if only one kind of call is rejected, look at that call first; otherwise use mode stable",
 		},
 		Attempts: []coordinator.Attempt{{ID: "a", By: "web-2", Reason: "doubt", BeganAt: now.Add(-2 * time.Second).UnixMilli(), Deadline: now.Add(8 * time.Second)}},
@@ -66,7 +66,7 @@ func TestText(t *testing.T) {
   reports    3 reports of it came before it was old enough to be doubted
   foreign    somebody else seems to mint with this credential
              4 rejections in a row that no mint of ours explains, the last 1m15s
-             ago by several processes
+             ago by several reporters
              mints because of a rejection are spaced out: the next in 4m45s
              if only one kind of call is rejected, look at that call first;
              otherwise use mode stable
