@@ -28,7 +28,7 @@ func ticketMeaningOf(code int) (tencent.Meaning, bool) {
 // rejected is what IsRejected means of the token that a ticket was asked for
 // with. Ticket.Mint has reported it by then.
 var rejected = meaning{coordinator.Transient, 0,
-	"WeChat does not accept the access token", "nothing to do: it was reported, and another one is used next time"}
+	"WeChat does not accept the access token", "nothing to do: it was reported, and the next try takes the token of then"}
 
 // ticketMeanings are the codes that mean something else, or more, where a
 // ticket is asked for.

@@ -75,12 +75,16 @@ func (a *app) examine(ctx context.Context, report *doctor.Report, c *config.Conf
 		if _, known := c.Tokens[name]; !known {
 			continue
 		}
-		providers[c.Tokens[name].WeChat.API] = true
-		traits[name] = traitsOf(c, name)
-		source, warning, err := c.Source(name)
+		if api := c.API(name); api != "" {
+			providers[api] = true
+		}
+		traits[name] = c.Traits(name)
+		source, warning, err := c.Source(name, nil)
 		switch {
 		case err != nil:
 			fail("secret", err)
+		case c.Tokens[name].Ticket != nil:
+			ok("ticket", name+" is got with the token "+c.Tokens[name].Ticket.Of)
 		case warning != "":
 			report.Add(doctor.Finding{Level: doctor.Warn, About: "secret", Text: warning})
 		default:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"runtime/debug"
@@ -36,12 +35,11 @@ type fleet struct {
 	opening map[string]config.Source
 }
 
-// identity tells apart what a name may stand for: account, secret, mode, API.
+// identity is a hash of config.Identity.
 type identity [16]byte
 
-func identify(w *config.WeChat, source config.Source) identity {
-	text := fmt.Sprintf("%s\x00%s\x00%s\x00%t", source.Traits().Credential, w.Mode, w.API, w.AllowPlainHTTP)
-	sum := sha256.Sum256([]byte(text))
+func identify(c *config.Config, name string, source config.Source) identity {
+	sum := sha256.Sum256([]byte(c.Identity(name, source)))
 	return identity(sum[:])
 }
 
@@ -75,6 +73,28 @@ func (f *fleet) open(name string) (coordinator.Source, error) {
 	return source, nil
 }
 
+// tokens are those of a name, for the source of a ticket.
+func (f *fleet) tokens(name string) wechat.TokenSource { return memberTokens{f.group, name} }
+
+// memberTokens are those of a member of a group. It is looked up each time,
+// because a config may have put another one in its place.
+type memberTokens struct {
+	group *coordinator.Group
+	name  string
+}
+
+func (m memberTokens) Token(ctx context.Context) (coordinator.Token, error) {
+	return m.group.Token(ctx, m.name)
+}
+
+func (m memberTokens) Report(ctx context.Context, value string, cause error) error {
+	c, err := m.group.Get(m.name)
+	if err != nil {
+		return err
+	}
+	return c.Report(ctx, value, cause)
+}
+
 // change is the difference that a config makes.
 type change struct {
 	added, removed, changed []string
@@ -94,7 +114,7 @@ func (f *fleet) compare(c *config.Config) (*change, error) {
 	d := &change{known: make(map[string]identity, len(c.Tokens)), sources: make(map[string]config.Source), problems: slices.Clone(c.Refused)}
 	for _, name := range c.Names() {
 		before, had := f.known[name]
-		source, warning, err := c.Source(name)
+		source, warning, err := c.Source(name, f.tokens)
 		if err != nil && !c.InTokenFile(name) {
 			return nil, err
 		}
@@ -108,7 +128,7 @@ func (f *fleet) compare(c *config.Config) (*change, error) {
 			}
 			continue
 		}
-		now := identify(c.Tokens[name].WeChat, source)
+		now := identify(c, name, source)
 		d.known[name] = now
 		switch {
 		case !had:

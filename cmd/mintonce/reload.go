@@ -246,7 +246,7 @@ func (r *reloader) watch() {
 func (r *reloader) secretFolders() []string {
 	folders := make(map[string]bool)
 	for _, t := range r.config.Tokens {
-		if file := t.WeChat.SecretFile; file != "" {
+		if file := t.SecretFile(); file != "" {
 			folders[filepath.Dir(file)] = true
 		}
 		if len(folders) > mostFolders {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/mintonce/mintonce/internal/plain"
 	"github.com/mintonce/mintonce/internal/storeurl"
 	"github.com/mintonce/mintonce/redisstore"
+	"github.com/mintonce/mintonce/wechat"
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 )
@@ -25,7 +27,8 @@ type session struct {
 	log      *slog.Logger
 	url      storeurl.URL
 	store    storeurl.Opened
-	fallback coordinator.Store // nil without one
+	fallback coordinator.Store        // nil without one
+	behind   *coordinator.Coordinator // of the token with which a ticket is got; nil without one
 }
 
 // open opens the stores of the config. What is amiss with them but stops nobody
@@ -113,14 +116,27 @@ func (s *session) source(name string) (coordinator.Source, error) {
 		}
 		return nil, nil
 	}
-	source, warning, err := s.cfg.Source(name)
-	if err != nil {
+	var problem error
+	source, warning, err := s.cfg.Source(name, func(of string) wechat.TokenSource {
+		s.behind, problem = s.tokens(of)
+		return s.behind
+	})
+	if err := cmp.Or(err, problem); err != nil {
 		return nil, err
 	}
 	if warning != "" {
 		s.log.Warn(warning)
 	}
 	return source, nil
+}
+
+// tokens returns the coordinator with whose token a ticket is got.
+func (s *session) tokens(name string) (*coordinator.Coordinator, error) {
+	source, err := s.source(name)
+	if err != nil {
+		return nil, err
+	}
+	return s.coordinator(name, source, tokenWait, newEventLog(s.log, slog.LevelInfo).observe)
 }
 
 // coordinator returns that of a token. Without a source, it never mints: it
@@ -184,6 +200,9 @@ func (a *app) oneShot(cmd *cobra.Command, args []string, timeout time.Duration, 
 	}
 	err = work(ctx, sh)
 	finish(ctx, sh.coordinator)
+	if s.behind != nil {
+		finish(ctx, s.behind)
+	}
 	return sh.explain(err, timeout)
 }
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
-	"github.com/mintonce/mintonce/internal/config"
 	"github.com/mintonce/mintonce/internal/plain"
 	"github.com/mintonce/mintonce/internal/statusview"
 	"github.com/spf13/cobra"
@@ -82,22 +81,9 @@ func (s *session) overview(ctx context.Context, names []string) statusview.Overv
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	return statusview.Read(ctx, names, func(ctx context.Context, name string) (coordinator.Status, error) {
-		status, err := coordinator.ReadStatus(ctx, s.store.Store, name, traitsOf(s.cfg, name))
+		status, err := coordinator.ReadStatus(ctx, s.store.Store, name, s.cfg.Traits(name))
 		return status, s.explain(err)
 	})
-}
-
-// traitsOf knows the limits of a configured token. It does without the secret
-// if that cannot be read.
-func traitsOf(c *config.Config, name string) coordinator.Traits {
-	w := c.Tokens[name].WeChat
-	if w == nil {
-		return coordinator.Traits{}
-	}
-	if source, _, err := c.Source(name); err == nil {
-		return source.Traits()
-	}
-	return w.Traits()
 }
 
 func (a *app) showStatus(ctx context.Context, s *session, names []string, options statusOptions) error {

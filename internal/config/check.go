@@ -3,7 +3,6 @@ package config
 import (
 	"net"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/internal/storeurl"
-	"github.com/mintonce/mintonce/wechat"
 )
 
 // anchor takes relative paths of the file from its folder.
@@ -35,8 +33,10 @@ func (c *Config) anchor(dir string) error {
 
 func anchorSecrets(dir string, tokens map[string]Token) {
 	for _, t := range tokens {
-		if w := t.WeChat; w != nil && w.SecretFile != "" && !filepath.IsAbs(w.SecretFile) {
-			w.SecretFile = filepath.Join(dir, w.SecretFile)
+		for _, o := range t.origins() {
+			if s := o.secret(); s != nil && *s.file != "" && !filepath.IsAbs(*s.file) {
+				*s.file = filepath.Join(dir, *s.file)
+			}
 		}
 	}
 }
@@ -44,7 +44,7 @@ func anchorSecrets(dir string, tokens map[string]Token) {
 // Check finds the first mistake and fills in the defaults of the tokens. It
 // reads no secret: that is for WeChat.Source.
 func (c *Config) Check() error {
-	for _, check := range []func() error{c.checkStores, c.checkNames, c.checkTokens, c.checkShared, c.checkClients, c.checkListen} {
+	for _, check := range []func() error{c.checkStores, c.checkNames, c.checkTokens, c.checkTickets, c.checkShared, c.checkClients, c.checkListen} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -97,61 +97,9 @@ func (c *Config) checkTokens() error {
 		if coordinator.CheckName(name) != nil {
 			return c.wrong(key, "is not a good name", "use 1 to 64 characters of A-Z a-z 0-9 . _ -")
 		}
-		w := c.Tokens[name].WeChat
-		if w == nil {
-			return c.wrong(key, "says nothing of where the token comes from", "add wechat: {appid: ..., secret_file: ...}")
-		}
-		if err := c.checkWeChat(key+".wechat", w); err != nil {
+		if err := c.checkOrigin(key, c.Tokens[name]); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-var appIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-
-// fillIn sets the defaults. Equal texts of very many accounts share their
-// memory.
-func (w *WeChat) fillIn() {
-	switch w.Mode {
-	case "", ModeStable:
-		w.Mode = ModeStable
-	case ModeClassic:
-		w.Mode = ModeClassic
-	}
-	if w.API == "" || w.API == wechat.DefaultAPI {
-		w.API = wechat.DefaultAPI
-	}
-}
-
-func (c *Config) checkWeChat(key string, w *WeChat) error {
-	w.fillIn()
-	switch {
-	case w.AppID == "":
-		return c.wrong(key+".appid", "is missing", "copy the AppID from WeChat's console")
-	case !appIDPattern.MatchString(w.AppID):
-		return c.wrong(key+".appid", "has characters that no AppID has", "copy it again, without blanks")
-	case w.Mode != ModeStable && w.Mode != ModeClassic:
-		return c.wrong(key+".mode", "is not a mode", "use stable (/cgi-bin/stable_token) or classic (/cgi-bin/token)")
-	}
-	return c.checkAPI(key, w)
-}
-
-// checkAPI leaves to package wechat what it is strict about, and says it in
-// the words of this file. It does not quote the URL, which may hold a password.
-func (c *Config) checkAPI(key string, w *WeChat) error {
-	u, err := url.Parse(w.API)
-	switch {
-	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
-		return c.wrong(key+".api", "is not a URL", "use the form https://HOST")
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return c.wrong(key+".api", "has a user, a query or a fragment", "use the form https://HOST")
-	case u.Scheme == "http" && !loopback(u.Hostname()) && !w.AllowPlainHTTP:
-		return c.wrong(key+".api", "is plain http, over which the AppSecret could be read", "use https, or set allow_plain_http if it is a sandbox in a private network")
-	}
-	const standIn = "0123456789abcdef0123456789abcdef"
-	if err := w.source(standIn).Check(); err != nil {
-		return c.wrong(key, "is wrong", "%s", strings.TrimPrefix(err.Error(), "wechat: "))
 	}
 	return nil
 }
@@ -161,7 +109,7 @@ func (c *Config) checkAPI(key string, w *WeChat) error {
 func (c *Config) checkShared() error {
 	first := make(map[account]string)
 	for _, name := range c.Names() {
-		a := c.Tokens[name].WeChat.account()
+		a := c.Tokens[name].origin().account()
 		if other, ok := first[a]; ok {
 			return c.sameAccount(name, "tokens."+other)
 		}
@@ -170,12 +118,10 @@ func (c *Config) checkShared() error {
 	return nil
 }
 
-// account is what no two tokens may share.
-type account struct{ appID, mode, api string }
-
-func (w *WeChat) account() account { return account{w.AppID, w.Mode, w.API} }
-
 func (c *Config) sameAccount(name, other string) error {
+	if c.Tokens[name].Ticket != nil {
+		return c.wrong("tokens."+name, "is the same ticket as "+other, "keep one of them: they need one record, to be asked for seldom")
+	}
 	return c.wrong("tokens."+name, "is the same account in the same mode as "+other,
 		"keep one of them: an account needs one record, or its tokens end each other")
 }

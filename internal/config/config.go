@@ -36,7 +36,9 @@ type Config struct {
 
 // Token is a credential to keep fresh.
 type Token struct {
-	WeChat *WeChat // where it comes from
+	// Where it comes from: one of them.
+	WeChat *WeChat
+	Ticket *Ticket
 
 	place place
 }
@@ -44,34 +46,22 @@ type Token struct {
 // place is where a token stands, for errors. There may be very many tokens, so
 // it is small.
 type place struct {
-	file                               string // empty for flags and variables
-	line, appID, secretFile, mode, api int32
+	file string // empty for flags and variables
+	line int32
+	keys [4]int32 // the lines of the keys of its origin
 }
 
-// at names a key of the token by where it stands.
-func (p place) at(key, field string) string {
-	lines := map[string]int32{".appid": p.appID, ".secret_file": p.secretFile, ".mode": p.mode, ".api": p.api}
-	line := lines[field]
-	if line == 0 {
-		line = p.line
+// at names a key of the token by where it stands. field is the last part of the
+// key, if it is one of the origin.
+func (t Token) at(key, field string) string {
+	line := t.place.line
+	if o := t.origin(); o != nil {
+		if i := slices.Index(o.keys(), field); i >= 0 && t.place.keys[i] > 0 {
+			line = t.place.keys[i]
+		}
 	}
-	return fmt.Sprintf("%s:%d: %s", p.file, line, key)
+	return fmt.Sprintf("%s:%d: %s", t.place.file, line, key)
 }
-
-// WeChat is an account at WeChat.
-type WeChat struct {
-	AppID          string
-	SecretFile     string // the file that holds the AppSecret
-	Mode           string // stable (the default) or classic
-	API            string // base URL; default wechat.DefaultAPI
-	AllowPlainHTTP bool   // accept http to other hosts than loopback
-}
-
-// The modes of a WeChat account.
-const (
-	ModeStable  = "stable"
-	ModeClassic = "classic"
-)
 
 // Client is a user of the HTTP API.
 type Client struct {
@@ -129,16 +119,31 @@ func (c *Config) at(key string) string {
 		return origin
 	}
 	name, isToken := strings.CutPrefix(key, "tokens.")
-	field := ""
-	if i := strings.LastIndex(name, ".wechat"); isToken && i >= 0 {
-		if _, whole := c.Tokens[name]; !whole { // a name may have dots, too
-			name, field = name[:i], name[i+len(".wechat"):]
-		}
+	if !isToken {
+		return key
 	}
-	if t := c.Tokens[name]; isToken && t.place.file != "" {
-		return t.place.at(key, field)
+	name, field := c.split(name)
+	if t := c.Tokens[name]; t.place.file != "" {
+		return t.at(key, field)
 	}
 	return key
+}
+
+// split splits shop.wechat.appid into shop and appid. A name may have dots, too.
+func (c *Config) split(path string) (name, field string) {
+	if _, whole := c.Tokens[path]; whole {
+		return path, ""
+	}
+	for _, kind := range kinds {
+		i := strings.LastIndex(path, "."+kind)
+		if i < 0 {
+			continue
+		}
+		if _, known := c.Tokens[path[:i]]; known {
+			return path[:i], strings.TrimPrefix(path[i+1+len(kind):], ".")
+		}
+	}
+	return path, ""
 }
 
 // InTokenFile reports whether the token called name stands in one of the files

@@ -66,7 +66,7 @@ func TestMistakes(t *testing.T) {
 		{"unknown nested key", "tokens:\n  shop:\n    wechat:\n      appid: wx1\n      secretfile: x\n", "c.yml:5: tokens.shop.wechat.secretfile is not a key that mintonce knows: did you mean secret_file?"},
 		{"unknown key like none", "colour: x\n", "c.yml:1: colour is not a key that mintonce knows: the keys are clients, fallback, "},
 		{"secret", token + "secret: hunter2}}}\n", "a secret does not belong into this file"},
-		{"unknown provider", "tokens: {shop: {wecom: {}}}\n", "c.yml:1: tokens.shop.wecom is not a key that mintonce knows: the keys are wechat"},
+		{"unknown provider", "tokens: {shop: {alipay: {}}}\n", "c.yml:1: tokens.shop.alipay is not a key that mintonce knows: the keys are ticket, wechat"},
 		{"merge key", "a: &a {store: x}\n", "c.yml:1: a is not a key"},
 		{"control character in a key", "\"a\\nb\": 1\n", `c.yml:1: "a\nb" is not a key`},
 		{"twice", "store: file:/a\nstore: file:/b\n", "c.yml:2: store stands here a second time"},
@@ -100,6 +100,13 @@ func TestMistakes(t *testing.T) {
 		{"plain http", token + "api: \"http://sandbox:8421\"}}}\n", "tokens.shop.wechat.api is plain http"},
 		{"plain http to WeChat", token + "api: \"http://api.weixin.qq.com\", allow_plain_http: true}}}\n", "WeChat's own hosts are used over https only"},
 		{"one account twice", "tokens: {a: {wechat: {appid: wx1}}, b: {wechat: {appid: wx1, mode: stable}}}\n", "tokens.b is the same account in the same mode as tokens.a"},
+		{"two sources", token + "}, ticket: {of: shop}}}\n", "c.yml:1: tokens.shop says two things of where the token comes from: keep one of wechat and ticket"},
+		{"ticket of nothing", "tokens:\n  jsapi:\n    ticket:\n      type: jsapi\n", "c.yml:3: tokens.jsapi.ticket.of is missing: name the token"},
+		{"ticket of an unknown token", token + "}}, jsapi: {ticket: {of: shpo}}}\n", "tokens.jsapi.ticket.of names shpo, which is not a token of this config: did you mean shop?"},
+		{"ticket of a token unlike all", token + "}}, jsapi: {ticket: {of: elsewhere}}}\n", "which is not a token of this config: the tokens of WeChat are shop"},
+		{"ticket of a ticket", token + "}}, a: {ticket: {of: shop}}, b: {ticket: {of: a}}}\n", "tokens.b.ticket.of names a, which is no access token of WeChat: name one with wechat below it"},
+		{"ticket of a type", "tokens:\n  shop: {wechat: {appid: wx1}}\n  a:\n    ticket:\n      of: shop\n      type: card\n", "c.yml:6: tokens.a.ticket.type is not a type of ticket: use jsapi or wx_card"},
+		{"one ticket twice", token + "}}, a: {ticket: {of: shop}}, b: {ticket: {of: shop, type: jsapi}}}\n", "tokens.b is the same ticket as tokens.a: keep one of them"},
 		{"listen without port", "listen: 127.0.0.1\n", "c.yml:1: listen is not of the form HOST:PORT"},
 		{"listen with a bad port", "listen: 127.0.0.1:http9\n", "c.yml:1: listen has a bad port"},
 		{"open to all", "listen: 0.0.0.0:8420\n", "c.yml:1: listen can be reached by others than this machine, and no clients are set: list clients with their keys in the config file, or listen on 127.0.0.1:8420"},
@@ -136,6 +143,8 @@ func TestGoodConfigs(t *testing.T) {
 		"tokens: {shop: {wechat: {appid: wx1, api: \"http://sandbox:8421\", allow_plain_http: true}}}",
 		"tokens: {a: {wechat: {appid: wx1}}, b: {wechat: {appid: wx1, mode: classic}}}", // WeChat keeps the modes apart
 		"tokens: {a: &t {wechat: {appid: wx1}}}\nclients: [{name: a, key_sha256: " + digest + ", tokens: [a], rights: [operate]}]\nlisten: \":0\"",
+		"tokens: {shop: {wechat: {appid: wx1}}, a: {ticket: {of: shop}}, b: {ticket: {of: shop, type: wx_card}}}",
+		"tokens: {a.wechat: {wechat: {appid: wx1}}, a.ticket.of: {ticket: {of: a.wechat}}}",
 		"listen: \"[::1]:8420\"",
 		"listen: localhost:8420",
 	} {
@@ -163,7 +172,7 @@ func TestDefaults(t *testing.T) {
 	if client := c.Clients[0]; !client.Has(config.MayRead) || !client.Has(config.MayReport) || client.Has(config.MayOperate) {
 		t.Errorf("rights are %v", client.Rights)
 	}
-	if traits := c.Tokens["a"].WeChat.Traits(); traits.DailyRotations == 0 || traits.Credential != "" {
+	if traits := c.Traits("a"); traits.DailyRotations == 0 || traits.Credential != "" {
 		t.Errorf("traits without a secret are %+v", traits)
 	}
 }

@@ -144,19 +144,29 @@ func (r *reader) tokens(n node) map[string]Token {
 		t := Token{place: place{file: r.file, line: int32(n.yaml.Line)}}
 		r.mapping(n, map[string]func(node){
 			"wechat": func(n node) {
-				t.WeChat = &WeChat{}
-				r.mapping(n, map[string]func(node){
-					"appid":            r.fact(&t.WeChat.AppID, &t.place.appID),
-					"secret_file":      r.fact(&t.WeChat.SecretFile, &t.place.secretFile),
-					"mode":             r.fact(&t.WeChat.Mode, &t.place.mode),
-					"api":              r.fact(&t.WeChat.API, &t.place.api),
-					"allow_plain_http": r.boolean(&t.WeChat.AllowPlainHTTP),
-				})
+				w := &WeChat{}
+				t.WeChat = w
+				known := r.facts(&t.place, w, &w.AppID, &w.SecretFile, &w.Mode, &w.API)
+				known["allow_plain_http"] = r.boolean(&w.AllowPlainHTTP)
+				r.mapping(n, known)
+			},
+			"ticket": func(n node) {
+				t.Ticket = &Ticket{}
+				r.mapping(n, r.facts(&t.place, t.Ticket, &t.Ticket.Of, &t.Ticket.Type))
 			},
 		})
 		all[name] = t
 	})
 	return all
+}
+
+// facts reads the texts of an origin, in the order of its keys.
+func (r *reader) facts(p *place, o origin, into ...*string) map[string]func(node) {
+	known := make(map[string]func(node))
+	for i, key := range o.keys() {
+		known[key] = r.fact(into[i], &p.keys[i])
+	}
+	return known
 }
 
 func (r *reader) clients(n node) {

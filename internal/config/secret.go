@@ -5,71 +5,36 @@ import (
 	"io"
 	"os"
 	"strings"
-
-	"github.com/mintonce/mintonce/coordinator"
-	"github.com/mintonce/mintonce/wechat"
 )
 
-// SecretVariable holds the AppSecret where no file does.
-const SecretVariable = "MINTONCE_WECHAT_SECRET"
-
-// Source is what package wechat offers.
-type Source interface {
-	coordinator.Source
-	Check() error
-}
-
-// source makes the source of the account with a secret.
-func (w *WeChat) source(secret string) Source {
-	cfg := wechat.Config{API: w.API, AllowPlainHTTP: w.AllowPlainHTTP}
-	if w.Mode == ModeClassic {
-		return wechat.NewClassicToken(w.AppID, secret, cfg)
+// secret reads the secret of the token at key.
+func (c *Config) secret(key string, s secret) (value, warning string, err error) {
+	if *s.file != "" {
+		return c.readSecret(key+".secret_file", *s.file, s.what)
 	}
-	return wechat.NewStableToken(w.AppID, secret, cfg)
-}
-
-// Traits are those of the account. Without its secret, they name no credential.
-func (w *WeChat) Traits() coordinator.Traits {
-	traits := w.source("").Traits()
-	traits.Credential = ""
-	return traits
-}
-
-// Source reads the secret of the token called name and returns its source. The
-// warning, if any, is about who else may read the secret.
-func (c *Config) Source(name string) (source Source, warning string, err error) {
-	key := "tokens." + name + ".wechat"
-	w := c.Tokens[name].WeChat
-	secret, warning, err := c.secret(key, w)
-	if err != nil {
-		return nil, "", err
-	}
-	source = w.source(secret)
-	if err := source.Check(); err != nil {
-		return nil, "", c.wrong(key+".secret_file", "holds no AppSecret", "%s", strings.TrimPrefix(err.Error(), "wechat: "))
-	}
-	return source, warning, nil
-}
-
-func (c *Config) secret(key string, w *WeChat) (secret, warning string, err error) {
-	if w.SecretFile != "" {
-		return c.readSecret(key+".secret_file", w.SecretFile)
-	}
-	secret = os.Getenv(SecretVariable)
+	value = os.Getenv(s.variable)
 	switch {
-	case secret == "":
-		return "", "", c.wrong(key, "has no secret", "name a file that holds the AppSecret with secret_file or --wechat-secret-file, or set "+SecretVariable)
-	case c.withoutFile() > 1:
-		return "", "", c.wrong(key, "has no secret_file", SecretVariable+" is for one token only, and several have none: name a file for each")
+	case value == "":
+		return "", "", c.wrong(key, "has no secret", "name a file that holds the %s with secret_file%s, or set %s", s.what, s.flag(), s.variable)
+	case c.withoutFile(s.variable) > 1:
+		return "", "", c.wrong(key, "has no secret_file", "%s is for one token only, and several have none: name a file for each", s.variable)
 	}
-	return strings.TrimSpace(secret), "", nil
+	return strings.TrimSpace(value), "", nil
+}
+
+// flag is the one that names the file, if there is one.
+func (s secret) flag() string {
+	if s.variable == SecretVariable {
+		return " or --wechat-secret-file"
+	}
+	return ""
 }
 
 // withoutFile counts the tokens whose secret would come from the variable.
-func (c *Config) withoutFile() int {
+func (c *Config) withoutFile(variable string) int {
 	n := 0
 	for _, t := range c.Tokens {
-		if t.WeChat != nil && t.WeChat.SecretFile == "" {
+		if o := t.origin(); o != nil && o.secret() != nil && o.secret().variable == variable && *o.secret().file == "" {
 			n++
 		}
 	}
@@ -79,9 +44,9 @@ func (c *Config) withoutFile() int {
 // maxSecret bounds a secret file. An AppSecret has 32 characters.
 const maxSecret = 4 << 10
 
-func (c *Config) readSecret(key, file string) (secret, warning string, err error) {
+func (c *Config) readSecret(key, file, what string) (value, warning string, err error) {
 	unreadable := func(err error) error {
-		return c.wrong(key, "cannot be read: "+file+" ("+reason(err)+")", "let it hold the AppSecret, readable by user %d alone", os.Getuid())
+		return c.wrong(key, "cannot be read: "+file+" ("+reason(err)+")", "let it hold the %s, readable by user %d alone", what, os.Getuid())
 	}
 	f, err := os.Open(file)
 	if err != nil {
@@ -96,15 +61,15 @@ func (c *Config) readSecret(key, file string) (secret, warning string, err error
 	if err != nil {
 		return "", "", unreadable(err)
 	}
-	secret = strings.TrimSpace(string(data))
+	value = strings.TrimSpace(string(data))
 	switch {
 	case len(data) > maxSecret:
-		return "", "", c.wrong(key, "is too large for a secret: "+file, "let it hold the AppSecret alone")
-	case secret == "":
-		return "", "", c.wrong(key, "is empty: "+file, "write the AppSecret into it")
+		return "", "", c.wrong(key, "is too large for a secret: "+file, "let it hold the %s alone", what)
+	case value == "":
+		return "", "", c.wrong(key, "is empty: "+file, "write the %s into it", what)
 	}
 	if mode := info.Mode().Perm(); info.Mode().IsRegular() && mode&0o077 != 0 {
 		warning = fmt.Sprintf("%s: %s has permissions %04o, so that others may read the secret: chmod 600 it", c.at(key), file, mode)
 	}
-	return secret, warning, nil
+	return value, warning, nil
 }

@@ -29,7 +29,7 @@ func TestSecretFile(t *testing.T) {
 	} {
 		t.Run(file, func(t *testing.T) {
 			c := config.Config{Tokens: map[string]config.Token{"shop": {WeChat: &config.WeChat{AppID: "wx1", SecretFile: dir + "/" + file}}}}
-			source, warning, err := c.Source("shop")
+			source, warning, err := c.Source("shop", nil)
 			if want.problem != "" {
 				if err == nil || !strings.Contains(err.Error(), want.problem) || strings.Contains(err.Error(), secret) {
 					t.Fatalf("error %v, want %q", err, want.problem)
@@ -49,15 +49,15 @@ func TestSecretFile(t *testing.T) {
 func TestSecretVariable(t *testing.T) {
 	account := func(id string) config.Token { return config.Token{WeChat: &config.WeChat{AppID: id}} }
 	c := config.Config{Tokens: map[string]config.Token{"a": account("wx1")}}
-	if _, _, err := c.Source("a"); err == nil || !strings.Contains(err.Error(), "tokens.a.wechat has no secret") {
+	if _, _, err := c.Source("a", nil); err == nil || !strings.Contains(err.Error(), "tokens.a.wechat has no secret") {
 		t.Errorf("without any secret: %v", err)
 	}
 	t.Setenv(config.SecretVariable, secret)
-	if _, _, err := c.Source("a"); err != nil {
+	if _, _, err := c.Source("a", nil); err != nil {
 		t.Errorf("with %s: %v", config.SecretVariable, err)
 	}
 	c.Tokens["b"] = account("wx2")
-	if _, _, err := c.Source("a"); err == nil || !strings.Contains(err.Error(), "is for one token only") {
+	if _, _, err := c.Source("a", nil); err == nil || !strings.Contains(err.Error(), "is for one token only") {
 		t.Errorf("with two tokens: %v", err)
 	}
 }

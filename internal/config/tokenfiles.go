@@ -21,7 +21,7 @@ func (f *tokenFile) refuse(err error) { f.err, f.tokens = err, f.before }
 
 // unchanged reports whether the file has the tokens that it had.
 func (f *tokenFile) unchanged() bool {
-	return f.before != nil && maps.EqualFunc(f.tokens, f.before, func(a, b Token) bool { return *a.WeChat == *b.WeChat })
+	return f.before != nil && maps.EqualFunc(f.tokens, f.before, Token.same)
 }
 
 // readTokenFiles adds the tokens of the files that TokensFrom names. One that
@@ -197,10 +197,9 @@ func newMerger(c *Config) *merger {
 	m := &merger{tokens: make(map[string]Token, len(c.Tokens)), accounts: make(map[account]string)}
 	for name, t := range c.Tokens {
 		m.tokens[name] = t
-		if t.WeChat != nil { // Check has not seen it yet
-			w := *t.WeChat
-			w.fillIn()
-			m.accounts[w.account()] = name
+		for _, o := range t.origins() { // Check has not seen it yet
+			_ = o.check(&Config{}, "")
+			m.accounts[o.account()] = name
 		}
 	}
 	return m
@@ -213,13 +212,13 @@ func (m *merger) add(f *tokenFile) error {
 		if other, taken := m.tokens[name]; taken {
 			return c.wrong("tokens."+name, "stands in "+other.place.file+", too", "keep one of them")
 		}
-		if other, taken := m.accounts[f.tokens[name].WeChat.account()]; taken {
+		if other, taken := m.accounts[f.tokens[name].origin().account()]; taken {
 			return c.sameAccount(name, "tokens."+other+" in "+m.tokens[other].place.file)
 		}
 	}
 	for name, t := range f.tokens {
 		m.tokens[name] = t
-		m.accounts[t.WeChat.account()] = name
+		m.accounts[t.origin().account()] = name
 	}
 	return nil
 }

@@ -189,7 +189,7 @@ func TestTokenFilesSecrets(t *testing.T) {
 	if !c.InTokenFile("a") || c.InTokenFile("main") || c.InTokenFile("none") {
 		t.Error("InTokenFile is wrong")
 	}
-	if _, _, err := c.Source("a"); err == nil || !strings.Contains(err.Error(), "tokens.d/a.yml:1: tokens.a.wechat.secret_file cannot be read") {
+	if _, _, err := c.Source("a", nil); err == nil || !strings.Contains(err.Error(), "tokens.d/a.yml:1: tokens.a.wechat.secret_file cannot be read") {
 		t.Errorf("no secret: %v", err)
 	}
 }

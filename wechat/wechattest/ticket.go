@@ -23,7 +23,7 @@ func (f *Fake) ticket(token, kind string, ip netip.Addr, expiresIn *string) answ
 	a, now := f.account(event.App), f.cfg.Now()
 	g := a.tickets[kind]
 	if g == nil || !now.Before(g.expiresAt) {
-		g = &grant{value: newToken(kind), account: a, expiresAt: now.Add(f.cfg.TicketLifetime)}
+		g = &grant{value: newToken("93"), account: a, expiresAt: now.Add(f.cfg.TicketLifetime)}
 		a.tickets[kind] = g
 		a.stats.Tickets++
 	} else {
