@@ -101,6 +101,8 @@ func (w *world) servers() []*redistest.Server {
 	switch {
 	case w.cluster != nil:
 		return w.cluster.Masters
+	case w.standby != nil:
+		return []*redistest.Server{w.redis, w.standby}
 	case w.redis != nil:
 		return []*redistest.Server{w.redis}
 	}

@@ -66,21 +66,27 @@ type replica struct {
 	client      *http.Client
 	api         string
 
-	mu    sync.Mutex
-	seen  map[int64]string // the tokens, by generation
-	tally tally
+	mu      sync.Mutex
+	seen    map[int64]string // the tokens, by generation
+	highest int64            // generation that was served
+	tally   tally
 }
 
 // tally is what became of the calls of one replica.
 type tally struct {
 	Calls   int
 	Failed  int
+	Back    int      // how often the generation that is served went back
 	How     []string // the first failures
 	Longest time.Duration
 }
 
-// callFailed begins the line that a replica prints for each call that failed.
-const callFailed = "call failed"
+// callFailed and wentBack begin the lines that a replica prints of what must
+// not happen, for whoever looks when it is dead.
+const (
+	callFailed = "call failed"
+	wentBack   = "the generation went back"
+)
 
 // replicate is the main function of a replica.
 func replicate(text string) int {
@@ -232,11 +238,27 @@ func (r *replica) callSteadily(ctx context.Context, pause time.Duration) {
 		began := time.Now()
 		err := r.call()
 		r.count(time.Since(began), err)
+		r.watchGeneration(ctx)
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
 		}
 	}
+}
+
+// watchGeneration looks whether what is served goes back.
+func (r *replica) watchGeneration(ctx context.Context) {
+	token, err := r.coordinator.Token(ctx)
+	if err != nil {
+		return // the next call fails for the same reason, and is counted
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if token.Generation < r.highest {
+		r.tally.Back++
+		fmt.Printf("%s from %d to %d\n", wentBack, r.highest, token.Generation)
+	}
+	r.highest = max(r.highest, token.Generation)
 }
 
 func (r *replica) call() error {
@@ -263,7 +285,7 @@ func (r *replica) count(took time.Duration, err error) {
 	r.tally.Calls++
 	r.tally.Longest = max(r.tally.Longest, took)
 	if err != nil {
-		fmt.Printf("%s: %v\n", callFailed, err) // for whoever looks when this process is dead
+		fmt.Printf("%s: %v\n", callFailed, err)
 		if r.tally.Failed++; r.tally.Failed <= 5 {
 			r.tally.How = append(r.tally.How, err.Error())
 		}

@@ -123,13 +123,17 @@ func moreCalls(t testing.TB, all []*remote) {
 	}
 }
 
-// wantNoFailure fails the test for every call that failed.
+// wantNoFailure fails the test for every call that failed, and for a
+// generation that went back.
 func wantNoFailure(t testing.TB, all []*remote) {
 	t.Helper()
 	for _, r := range all {
 		counted := r.tally()
 		if counted.Failed > 0 {
 			t.Errorf("%s: %d of %d calls failed, such as %q", r.name, counted.Failed, counted.Calls, counted.How)
+		}
+		if counted.Back > 0 {
+			t.Errorf("%s: the generation that it serves went back %d times", r.name, counted.Back)
 		}
 		t.Logf("%s: %d calls, the longest took %s", r.name, counted.Calls, counted.Longest.Round(time.Millisecond))
 	}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/mintonce/mintonce/internal/redistest"
 	"github.com/mintonce/mintonce/wechat/wechattest"
 )
@@ -18,6 +20,7 @@ type world struct {
 	t        testing.TB
 	provider *provider
 	redis    *redistest.Server  // nil for a world on files
+	standby  *redistest.Server  // a replica of that Redis, where there is one
 	cluster  *redistest.Cluster // nil but for a world on one
 	password string             // of that Redis, if it has one
 	store    string             // for --store
@@ -26,6 +29,7 @@ type world struct {
 	folders  []string           // of file stores
 
 	mu        sync.Mutex
+	clients   map[string]*redis.Client // of servers, by address
 	processes []*process
 	answers   []string // of HTTP, where no token belongs
 }

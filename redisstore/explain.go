@@ -112,6 +112,7 @@ var replies = []struct{ begins, problem, remedy string }{
 	{"CROSSSLOT", "this server is part of a cluster", "use redis+cluster"},
 	{"ERR This instance has cluster support disabled", "this server is no part of a cluster", "use redis without +cluster"},
 	{"CLUSTERDOWN", "the cluster does not serve all slots", "see CLUSTER INFO"},
+	{"TRYAGAIN", "the cluster is moving the keys of this record to another node", "wait"},
 	{"OOM", "Redis is out of memory and refuses to write", "raise maxmemory, or remove data; keep maxmemory-policy noeviction"},
 	{"MISCONF", "Redis cannot save to its disk and refuses to write", "free space on its disk, see its log"},
 	{"NOREPLICAS", "Redis has fewer replicas than min-replicas-to-write", "bring the replicas back"},

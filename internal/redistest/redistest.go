@@ -5,6 +5,7 @@ package redistest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -68,15 +69,49 @@ func need(t testing.TB) {
 // The URL of what it watches is SentinelURL.
 func StartSentinel(t testing.TB, primary *Server) *Server {
 	t.Helper()
-	s := &Server{t: t, dir: t.TempDir()}
+	return StartSentinels(t, primary, 1)[0]
+}
+
+// StartSentinels starts n sentinels like StartSentinel, which decide by their
+// majority, and waits until they know of each other.
+func StartSentinels(t testing.TB, primary *Server, n int) []*Server {
+	t.Helper()
 	host, port, _ := net.SplitHostPort(primary.addr)
-	config := filepath.Join(s.dir, "sentinel.conf")
-	text := fmt.Sprintf("sentinel monitor main %s %s 1\nsentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n", host, port)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	text := fmt.Sprintf("sentinel monitor main %s %s %d\nsentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 2000\n", host, port, n/2+1)
+	var all []*Server
+	for range n {
+		s := &Server{t: t, dir: t.TempDir()}
+		config := filepath.Join(s.dir, "sentinel.conf") // a sentinel needs a file to write to
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.first = []string{config, "--sentinel"}
+		all = append(all, launch(t, s))
 	}
-	s.first = []string{config, "--sentinel"} // a sentinel needs a file to write to
-	return launch(t, s)
+	for _, s := range all {
+		s.until("it knows the other sentinels", func() error {
+			info, err := s.ask("INFO sentinel")
+			if err == nil && !strings.Contains(info, fmt.Sprintf("sentinels=%d", n)) {
+				err = errors.New(info)
+			}
+			return err
+		})
+	}
+	return all
+}
+
+// until waits for what no signal tells.
+func (s *Server) until(what string, condition func() error) {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		err := condition()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%s: %s: not after %s: %v", s.addr, what, patience, err)
+		}
+	}
 }
 
 // launch starts a server on a free port.
@@ -106,7 +141,16 @@ func (s *Server) Addr() string { return s.addr }
 func (s *Server) URL() string { return "redis://" + s.addr + "/0" }
 
 // SentinelURL is that of what a sentinel watches.
-func (s *Server) SentinelURL() string { return "redis+sentinel://" + s.addr + "/main/0" }
+func (s *Server) SentinelURL() string { return SentinelURLOf([]*Server{s}) }
+
+// SentinelURLOf is that of what several sentinels watch.
+func SentinelURLOf(sentinels []*Server) string {
+	var addrs []string
+	for _, s := range sentinels {
+		addrs = append(addrs, s.addr)
+	}
+	return "redis+sentinel://" + strings.Join(addrs, ",") + "/main/0"
+}
 
 // Dir is the folder that the server works in.
 func (s *Server) Dir() string { return s.dir }
@@ -119,6 +163,18 @@ func (s *Server) Stop() {
 	s.cmd.Process.Kill() // also ends a paused one
 	<-s.exited
 	s.cmd = nil
+}
+
+// Forget removes what a server that was stopped has on disk.
+func (s *Server) Forget() {
+	s.t.Helper()
+	kept, err := os.ReadDir(s.dir)
+	for _, entry := range kept {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(s.dir, entry.Name())))
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // Restart starts the server again, on the same port and with the same folder,
