@@ -14,10 +14,10 @@ import (
 // Watcher, WatcherOfAll, BulkLoader, Historian and LockInspector below are
 // optional; [As] finds them, in a [Wrapper] too.
 type Store interface {
-	// Load returns the record and the store's clock, read in the same step. A
-	// record that does not exist is the zero Record and no error. It returns
-	// ErrNewerRecord or ErrBadRecord for one that must not be used. The caller
-	// owns the result.
+	// Load returns the record and the store's clock, which was read after the
+	// call began, and not after the record was. A record that does not exist is
+	// the zero Record and no error. It returns ErrNewerRecord or ErrBadRecord
+	// for one that must not be used. The caller owns the result.
 	Load(ctx context.Context, name string) (Record, time.Time, error)
 
 	// Swap replaces the record whose last write was old (the zero Stamp: that

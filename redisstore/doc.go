@@ -16,7 +16,7 @@
 //	mintonce:{NAME}          hash    the record, one readable field per fact
 //	mintonce:{NAME}:lock     string  HOLDER/RANDOM, with a time to live
 //	mintonce:{NAME}:history  stream  what happened, about 1,000 entries, never a token
-//	mintonce:changes         stream  name and generation of each swap, about 1,000 entries
+//	mintonce:changes         stream  name, generation and stamp of each swap, about 1,000 entries
 //	mintonce:marker          string  random, written once
 //	mintonce:instances       zset    the processes that are alive, by when each was last heard of
 //
@@ -25,8 +25,10 @@
 //
 // # Records
 //
-// A load is one script: record and clock are read in the same step. A swap is
-// one script: it compares revision and write id with what the caller has seen,
+// A load is one round trip that reads first the clock and then the record, so
+// that the record is never older than it is said to be. On a cluster, whose
+// nodes have clocks of their own, it is a script. A swap is always one: it
+// compares revision and write id with what the caller has seen,
 // and then replaces the record, adds to the history and announces the change.
 // Its own repetition after a lost reply is recognized by the write id, and
 // succeeds without doing anything. The scripts know nothing of the protocol.
@@ -56,10 +58,12 @@
 //
 // At rest that is 90 commands a minute for each process that watches (GET,
 // XREVRANGE and XREAD, every two seconds), for 10 names as for 100,000, and 4
-// more while it says in mintonce:instances that it is alive. A load
-// is 1 command, a swap 1 (2 on a cluster), a lock 1 (3 when it is held by
+// more while it says in mintonce:instances that it is alive. A load is 2
+// commands in one round trip (1 on a cluster), many loads are 1 each and 1 for
+// all, a swap is 1 (2 on a cluster), a lock 1 (3 when it is held by
 // somebody else), a renewal 1, a release 1; a script that Redis does not have
-// in its cache costs one more, once.
+// in its cache costs one more, once. So a refresh is 4 commands and a mint: lock,
+// begin, commit, release.
 //
 // # Who is alive
 //

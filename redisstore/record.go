@@ -15,16 +15,17 @@ import (
 // few more: Redis trims whole nodes.
 const streamLength = 1000
 
-// Load implements coordinator.Store with one command.
+// Load implements coordinator.Store as LoadAll does for many records, in one
+// round trip.
 func (s *Store) Load(ctx context.Context, name string) (coordinator.Record, time.Time, error) {
 	if err := s.check(name); err != nil {
 		return coordinator.Record{}, time.Time{}, err
 	}
-	reply, err := s.run(ctx, loadScript, []string{s.recordKey(name)})
+	all, err := s.loadAll(ctx, "load "+name, []string{name})
 	if err != nil {
-		return coordinator.Record{}, time.Time{}, explain("load "+name, err)
+		return coordinator.Record{}, time.Time{}, err
 	}
-	return loaded(name, reply)
+	return all[0].Record, all[0].Now, all[0].Err
 }
 
 // loaded reads the answer of load.lua.
@@ -77,16 +78,16 @@ func (s *Store) Swap(ctx context.Context, name string, old coordinator.Stamp, ne
 		return now, coordinator.ErrConflict
 	}
 	if s.clustered() && len(events) > 0 {
-		s.announce(ctx, name, next.Grant.Generation)
+		s.announce(ctx, name, next)
 	}
 	return now, nil
 }
 
 // announce adds an entry to the change stream.
-func (s *Store) announce(ctx context.Context, name string, generation int64) {
+func (s *Store) announce(ctx context.Context, name string, next coordinator.Record) {
 	err := s.client.XAdd(ctx, &redis.XAddArgs{
 		Stream: s.changesKey(), MaxLen: streamLength, Approx: true,
-		Values: []any{"name", name, "generation", generation},
+		Values: []any{"name", name, "generation", next.Grant.Generation, "stamp", next.Stamp().String()},
 	}).Err()
 	if err != nil {
 		s.warn(explain("announce a change of "+name, err))

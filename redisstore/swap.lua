@@ -29,7 +29,7 @@ end
 -- record is written before its old fields are removed: to begin a mint that
 -- could not be committed must fail.
 if KEYS[3] then
-  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'name', ARGV[4], 'generation', ARGV[5])
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'name', ARGV[4], 'generation', ARGV[5], 'stamp', ARGV[2])
 end
 local count = tonumber(ARGV[6])
 local at = 7 + count
