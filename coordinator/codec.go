@@ -317,7 +317,7 @@ func (p *parser) lineage(name string) []Stamp {
 	for more := true; more; {
 		var word string
 		word, text, more = strings.Cut(text, " ")
-		s, err := parseStamp(word)
+		s, err := ParseStamp(word)
 		if err != nil || len(lineage) > 0 && s.Revision < lineage[len(lineage)-1].Revision {
 			p.fail(name, "is not a rising list of REVISION.ID")
 			return nil
@@ -327,9 +327,10 @@ func (p *parser) lineage(name string) []Stamp {
 	return lineage
 }
 
-var errStamp = errors.New("not a stamp")
+var errStamp = errors.New("mintonce: a stamp is of the form REVISION.ID")
 
-func parseStamp(text string) (Stamp, error) {
+// ParseStamp reads what Stamp.String has written.
+func ParseStamp(text string) (Stamp, error) {
 	revision, id, _ := strings.Cut(text, ".")
 	r, err := strconv.ParseInt(revision, 10, 64)
 	if err != nil || r <= 0 {

@@ -179,7 +179,7 @@ func (c *Coordinator) step() error {
 
 // dueByItsOwnAccount reports whether a refresh is due by all that this process
 // knows, and it would have been told if somebody else had done it. Then it need
-// not look before it takes the lock: it looks again with the lock.
+// not look before it takes the lock: begin finds out with the lock.
 func (c *Coordinator) dueByItsOwnAccount() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -338,6 +338,13 @@ func (c *Coordinator) inTheWay(end error) error {
 		return end
 	}
 	return fmt.Errorf("%w while waiting: %w", end, c.obstacle)
+}
+
+// storeTime is the time on the store's clock.
+func (c *Coordinator) storeTime(local time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.clock.at(local)
 }
 
 func (c *Coordinator) localTime(at time.Time) time.Time {

@@ -54,7 +54,8 @@ type member struct {
 	kept   bool          // Run keeps it fresh
 	at     time.Duration // since the group's epoch: its next turn
 	index  int           // in turns; notQueued while it is not there
-	again  bool          // a hint came while it had its turn
+	hints  int           // how many came while it had its turn
+	hint   Stamp         // the last of them
 	ignore func()        // ends the subscription to its changes, if it has one
 
 	unread atomic.Bool // since the last sweep for idle members

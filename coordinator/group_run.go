@@ -76,29 +76,39 @@ func (g *Group) schedule(ctx context.Context, batches chan<- []*member) {
 }
 
 // hinted gives a member, or all of them, the next turn.
-func (g *Group) hinted(name string) {
+func (g *Group) hinted(news Change) {
 	g.mu.Lock()
-	if name != "" {
-		g.advance(g.members[name])
+	if news.Name != "" {
+		g.advance(g.members[news.Name], news.Write)
 	} else {
 		for _, m := range g.members {
-			g.advance(m)
+			g.advance(m, Stamp{})
 		}
 	}
 	g.mu.Unlock()
 	g.wake()
 }
 
-// advance gives m the next turn, or another one if it has its turn now. The
-// caller holds mu.
-func (g *Group) advance(m *member) {
+// advance gives m the next turn, unless it knows of that write. If it has its
+// turn now, as when the write is its own, that is for rest to see. The caller
+// holds mu.
+func (g *Group) advance(m *member, write Stamp) {
 	switch {
 	case m == nil || !m.kept:
 	case m.index == notQueued:
-		m.again = true
-	default:
+		m.hints++
+		m.hint = write
+	case !m.knows(write):
 		g.turns.set(m, 0)
 	}
+}
+
+// knows reports whether this process's record descends from a write, so that a
+// hint about it is no news.
+func (c *Coordinator) knows(write Stamp) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Contains(c.memory.Lineage, write)
 }
 
 // look loads the records of a batch and settles those that need no more than
@@ -219,9 +229,10 @@ func (g *Group) rest(m *member) {
 	next := m.nextLook(time.Now()).Sub(g.epoch)
 	m.mu.Unlock()
 	g.mu.Lock()
-	if m.again {
-		m.again, next = false, 0
+	if m.hints > 1 || m.hints == 1 && !m.knows(m.hint) {
+		next = 0
 	}
+	m.hints = 0
 	g.turn(m, next)
 	g.mu.Unlock()
 	g.wake()

@@ -21,13 +21,13 @@ func newHub(store Store) *hub {
 }
 
 // follow subscribes to all changes, if the store can tell them.
-func (h *hub) follow(notify func(name string)) (stop func()) {
+func (h *hub) follow(notify func(Change)) (stop func()) {
 	if h.all == nil {
 		return func() {}
 	}
-	end := h.all.WatchAll(func(name string) {
-		h.tell(name)
-		notify(name)
+	end := h.all.WatchAll(func(news Change) {
+		h.tell(news.Name)
+		notify(news)
 	})
 	h.set(true)
 	return func() {
@@ -38,11 +38,11 @@ func (h *hub) follow(notify func(name string)) (stop func()) {
 
 // attend subscribes to the changes of one member that Run keeps, where the
 // store cannot tell of all at once.
-func (h *hub) attend(name string, notify func(name string)) (stop func()) {
+func (h *hub) attend(name string, notify func(Change)) (stop func()) {
 	if h.all != nil || h.one == nil {
 		return func() {}
 	}
-	return h.one.Watch(name, func() { notify(name) })
+	return h.one.Watch(name, func() { notify(Change{Name: name}) })
 }
 
 // watcher returns what members subscribe at: nil if the store tells nothing.

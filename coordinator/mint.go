@@ -15,18 +15,18 @@ import (
 // JWTs of about 4 KiB.
 const maxTokenSize = 32 << 10
 
-// mintUnderLock takes the lock, looks again, and mints if that is still
-// needed. It returns nil when the record has moved on, by this process or
-// another.
+// mintUnderLock takes the lock and mints, if that is still needed. It returns
+// nil when the record has moved on, by this process or another.
+//
+// Nothing is loaded here: begin swaps what this process remembers, so that a
+// write by anybody since then makes it load, and decide anew. That is to look
+// again with the lock, with no gap between looking and announcing.
 func (c *Coordinator) mintUnderLock() error {
 	lease, err := c.lock()
 	if err != nil {
 		return err
 	}
 	defer c.release(lease)
-	if err := c.look(context.Background(), c.ordered()); err != nil {
-		return err
-	}
 	plan := c.plan()
 	if plan.Action != Mint {
 		return nil
@@ -164,7 +164,9 @@ func (c *Coordinator) ask(m *mint) (Token, error) {
 		}()
 	}
 	m.sent = time.Now()
-	if !m.sent.Before(m.end) {
+	// The answer to the announcement told the store's time anew. If that clock
+	// was set since it was last heard, others would give the attempt up.
+	if !m.sent.Before(m.end) || m.attempt.overdue(c.storeTime(m.sent)) {
 		return Token{}, errLostBeforeSending
 	}
 	token, err := c.call(ctx, m)

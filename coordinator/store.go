@@ -62,10 +62,18 @@ type Watcher interface {
 
 // WatcherOfAll is a Watcher that can tell of every record at once, for a Group.
 type WatcherOfAll interface {
-	// WatchAll is Watch for all names: notify gets the name of the record that
-	// may have changed, or "" if any of them may have, and is first called with
-	// "" when watching has begun.
-	WatchAll(notify func(name string)) (stop func())
+	// WatchAll is Watch for all names. notify is first called with the zero
+	// Change, when watching has begun.
+	WatchAll(notify func(Change)) (stop func())
+}
+
+// Change is a hint that a record may have changed.
+type Change struct {
+	// Name of the record; empty if it may be any of them.
+	Name string
+	// Write is the write that the hint is about, or zero. A process whose
+	// record descends from it has no need to look.
+	Write Stamp
 }
 
 // BulkLoader is a Store that loads many records in few round trips.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/mintonce/mintonce/coordinator"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -156,13 +157,18 @@ func (f *follower) tell(news []redis.XMessage) {
 		f.store.wakeAll()
 		return
 	}
-	told := make(map[string]bool, len(news))
+	writes := make(map[string]coordinator.Stamp, len(news))
 	for _, entry := range news {
 		name, _ := entry.Values["name"].(string)
-		if !told[name] {
-			told[name] = true
-			f.store.wake(name)
+		text, _ := entry.Values["stamp"].(string)
+		write, _ := coordinator.ParseStamp(text) // zero if an older version has written it
+		if _, several := writes[name]; several {
+			write = coordinator.Stamp{} // to know the last does not mean to know all
 		}
+		writes[name] = write
+	}
+	for name, write := range writes {
+		f.store.wake(coordinator.Change{Name: name, Write: write})
 	}
 }
 

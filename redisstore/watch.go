@@ -1,21 +1,25 @@
 package redisstore
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/mintonce/mintonce/coordinator"
+)
 
 // watch is one subscriber to hints about one name, or about all.
 type watch struct {
 	mu     sync.Mutex // guards notify: it is not called any more once it is nil
-	notify func(name string)
+	notify func(coordinator.Change)
 }
 
 // everyName is where those stand who watch all names. It is no name.
 const everyName = ""
 
-func (w *watch) wake(name string) {
+func (w *watch) wake(news coordinator.Change) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.notify != nil {
-		w.notify(name)
+		w.notify(news)
 	}
 }
 
@@ -38,12 +42,12 @@ func (s *Store) Watch(name string, notify func()) (stop func()) {
 		s.warn(err)
 		return func() {}
 	}
-	return s.watch(name, func(string) { notify() })
+	return s.watch(name, func(coordinator.Change) { notify() })
 }
 
 // WatchAll implements coordinator.WatcherOfAll, as Watch does for one name. It
 // costs the same for any number of names.
-func (s *Store) WatchAll(notify func(name string)) (stop func()) {
+func (s *Store) WatchAll(notify func(coordinator.Change)) (stop func()) {
 	if s.unfit != nil {
 		s.warn(s.unfit)
 		return func() {}
@@ -51,7 +55,7 @@ func (s *Store) WatchAll(notify func(name string)) (stop func()) {
 	return s.watch(everyName, notify)
 }
 
-func (s *Store) watch(name string, notify func(name string)) (stop func()) {
+func (s *Store) watch(name string, notify func(coordinator.Change)) (stop func()) {
 	w := &watch{notify: notify}
 	s.mu.Lock()
 	if s.watches[name] == nil {
@@ -66,7 +70,7 @@ func (s *Store) watch(name string, notify func(name string)) (stop func()) {
 	if placed {
 		// Nobody else tells it. Not from here: the caller may hold a lock that
 		// notify needs.
-		go w.wake(everyName)
+		go w.wake(coordinator.Change{})
 	}
 	return func() {
 		s.unwatch(name, w)
@@ -113,14 +117,14 @@ func (s *Store) wakeAll() {
 	}
 	s.mu.Unlock()
 	for _, w := range all {
-		w.wake(everyName)
+		w.wake(coordinator.Change{})
 	}
 }
 
-func (s *Store) wake(name string) {
+func (s *Store) wake(news coordinator.Change) {
 	s.mu.Lock()
-	some := make([]*watch, 0, len(s.watches[name])+len(s.watches[everyName]))
-	for w := range s.watches[name] {
+	some := make([]*watch, 0, len(s.watches[news.Name])+len(s.watches[everyName]))
+	for w := range s.watches[news.Name] {
 		some = append(some, w)
 	}
 	for w := range s.watches[everyName] {
@@ -128,6 +132,6 @@ func (s *Store) wake(name string) {
 	}
 	s.mu.Unlock()
 	for _, w := range some {
-		w.wake(name)
+		w.wake(news)
 	}
 }

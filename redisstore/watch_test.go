@@ -291,7 +291,7 @@ func info(t *testing.T, client redis.UniversalClient, section string) map[string
 func TestBeginningIsNoNews(t *testing.T) {
 	s := open(t, redistest.Start(t).URL(), redisstore.Config{})
 	told := make(chan string, 10)
-	defer s.WatchAll(func(name string) { told <- name })()
+	defer s.WatchAll(func(news coordinator.Change) { told <- news.Name })()
 	<-told // watching has begun
 	begun := child(coordinator.Record{})
 	if _, err := s.Swap(t.Context(), "quiet", coordinator.Stamp{}, begun); err != nil {

@@ -40,38 +40,43 @@ func loadAll(t testing.TB, f Fixture) {
 	}
 }
 
-// watchAll: one watch tells of every name.
+// watchAll: one watch tells of every name, and of the right write if of any.
 func watchAll(t testing.TB, f Fixture) {
 	s, other := f.Open(t), f.Open(t)
-	told := make(chan string, 1000)
-	stop := optional[coordinator.WatcherOfAll](t, s).WatchAll(func(name string) {
+	told := make(chan coordinator.Change, 1000)
+	stop := optional[coordinator.WatcherOfAll](t, s).WatchAll(func(news coordinator.Change) {
 		select {
-		case told <- name:
+		case told <- news:
 		default:
 		}
 	})
 	defer stop()
-	want := func(name string) {
+	want := func(name string, write coordinator.Stamp) {
 		t.Helper()
 		late := time.After(soon)
 		for {
 			select {
 			case got := <-told:
-				if got == name {
-					return
+				if got.Name != name {
+					continue
 				}
+				if got.Write != (coordinator.Stamp{}) && got.Write != write {
+					t.Errorf("the hint of %q is about the write %v, want %v or none", name, got.Write, write)
+				}
+				return
 			case <-late:
 				t.Fatalf("no hint of %q within %s", name, soon)
 			}
 		}
 	}
-	want("") // watching has begun
+	want("", coordinator.Stamp{}) // watching has begun
 	for _, name := range []string{"one", "two", "one-more"} {
-		swap(t, other, name, coordinator.Record{}, first(time.Now()), news)
-		want(name)
+		r := first(time.Now())
+		swap(t, other, name, coordinator.Record{}, r, news)
+		want(name, r.Stamp())
 	}
 	if f.Flush != nil {
 		f.Flush(t)
-		want("")
+		want("", coordinator.Stamp{})
 	}
 }
