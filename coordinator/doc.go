@@ -118,10 +118,11 @@
 // six hours is healed at once and no more than suspected ([Foreign]). From the
 // second on, the foreign minter is named, in events and [Status], and the mints
 // that rejections ask for are spaced out: the time from mint to mint doubles,
-// from a minute to twice the provider's overlap. Two systems that fight, each of
-// which mints as soon as its token is rejected, come to that pace by themselves,
-// and at it no call fails; a stranger who mints faster than that kills every
-// token within minutes, and to keep up with it would only spend the quota.
+// from a minute to five, or to the provider's overlap where that is longer. Two
+// systems that mint as soon as their token is rejected are slower than that by
+// themselves, so no call fails of it: each token lives on for its own overlap
+// and the other's. A stranger who mints faster kills every token in minutes; to
+// keep up with it would spend the quota that both share.
 // Meanwhile the doubt stays, Token returns what there is, and Report returns a
 // [ForeignMinterError] at once. Doubt of our own making, a refresh that is due
 // and an operator's rotation do not wait.

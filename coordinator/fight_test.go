@@ -83,7 +83,7 @@ var strangers = []struct {
 			p.process()
 			mints.Add(1)
 		}
-	}, 75},
+	}, 40},
 	{"mints for every call of its own", func(ctx context.Context, _ *testing.T, p *provider, mints *atomic.Int64) {
 		for ; ctx.Err() == nil; wait(ctx, 5*time.Second) {
 			p.process()
@@ -106,7 +106,7 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// TestTwoSystemsFightForADay: no stranger makes us mint more than every ten
+// TestTwoSystemsFightForADay: no stranger makes us mint more than every five
 // minutes, once we have found out. Where both sides heal, no call of ours fails.
 // The stranger is named, and forgotten when it has stopped.
 func TestTwoSystemsFightForADay(t *testing.T) {
@@ -131,9 +131,9 @@ func TestTwoSystemsFightForADay(t *testing.T) {
 
 				mints := f.events.count(coordinator.EventMinted)
 				// Without a rejection, 24 h take at most 16 mints of 2-hour
-				// tokens. One every ten minutes is 144, and it takes five, at
-				// once and 1, 2, 4 and 8 minutes apart, until they are that.
-				if bound := 16 + 144 + 5; mints > bound {
+				// tokens. One every five minutes is 288, and it takes four, at
+				// once and 1, 2 and 4 minutes apart, until they are that.
+				if bound := 16 + 288 + 4; mints > bound {
 					t.Errorf("%d mints in a day, want at most %d", mints, bound)
 				}
 				made, failed := ours.made.Load(), ours.failed.Load()
@@ -143,9 +143,9 @@ func TestTwoSystemsFightForADay(t *testing.T) {
 				}
 				f.wantNamed(members[0])
 
-				time.Sleep(11 * time.Minute)
+				time.Sleep(6 * time.Minute)
 				before, failed := f.events.count(coordinator.EventMinted), ours.failed.Load()
-				time.Sleep(5*time.Hour + 40*time.Minute)
+				time.Sleep(5*time.Hour + 45*time.Minute)
 				f.converged()
 				if n := f.events.count(coordinator.EventMinted) - before; n > 4 || ours.failed.Load() != failed {
 					t.Errorf("in peace: %d mints, %d calls failed", n, ours.failed.Load()-failed)
@@ -292,8 +292,8 @@ func TestACallerThatIsWrongAsksInVain(t *testing.T) {
 			verdicts[verdict]++
 			time.Sleep(time.Second)
 		}
-		// At 0.5, then 1, 2, 4 and 8 minutes apart, then every ten.
-		if n := asked() - before; n > 10 || verdicts[coordinator.Acted] != n || verdicts[coordinator.Vouched] == 0 {
+		// At 0.5, then 1, 2 and 4 minutes apart, then every five.
+		if n := asked() - before; n > 16 || verdicts[coordinator.Acted] != n || verdicts[coordinator.Vouched] == 0 {
 			t.Errorf("the source was asked %d times in an hour; verdicts %v", n, verdicts)
 		}
 		if got := token(t, c); got.Generation != 1 || f.record().DoubtAt != 0 {

@@ -20,10 +20,10 @@ const (
 	// lives of a usual token, for a stranger mints once in each of its own.
 	foreignQuiet = 6 * time.Hour
 	// spacingBase and spacingMost bound the time from one mint to the next that
-	// a rejection may cause, which doubles with every one in a row. Where each
-	// mint has an overlap, the bound is twice that, if that is longer.
+	// a rejection may cause, which doubles with every one in a row. An overlap
+	// that is longer is the bound instead.
 	spacingBase = time.Minute
-	spacingMost = 10 * time.Minute
+	spacingMost = 5 * time.Minute
 )
 
 // severalReporters is Foreign.By where not all reports came from one.
@@ -94,12 +94,12 @@ func spacing(rejections int, t Traits) time.Duration {
 	return min(spacingBase<<min(rejections-1, doublings(most)), most)
 }
 
-// longestSpacing is where waiting would begin to cost calls: of two systems that
-// heal as soon as their token is rejected, each lives on for its own overlap and
-// the other's.
+// longestSpacing keeps what a fight costs to some 300 mints a day, and costs no
+// call where the other side heals as we do: then each token lives on for its own
+// overlap and the other's.
 func longestSpacing(t Traits) time.Duration {
 	if t.Kind == LastMintWins {
-		return max(spacingMost, 2*t.Overlap)
+		return max(spacingMost, t.Overlap)
 	}
 	return spacingMost
 }

@@ -83,9 +83,9 @@ func TestSpacing(t *testing.T) {
 		traits coordinator.Traits
 		want   []time.Duration
 	}{
-		{lastWins, []time.Duration{0, 1, 2, 4, 8, 10, 10, 10}},
-		{long, []time.Duration{0, 1, 2, 4, 8, 16, 32, 40, 40}},
-		{coordinator.Traits{}, []time.Duration{0, 1, 2, 4, 8, 10, 10}},
+		{lastWins, []time.Duration{0, 1, 2, 4, 5, 5, 5}},
+		{long, []time.Duration{0, 1, 2, 4, 8, 16, 20, 20}},
+		{coordinator.Traits{}, []time.Duration{0, 1, 2, 4, 5, 5}},
 	} {
 		at := day
 		r := minted(t, "token-0", at, 2*time.Hour, tc.traits)
@@ -136,7 +136,7 @@ func wantSpaced(t *testing.T, plan coordinator.Plan, count int, until, now time.
 func TestTheSpacingIsTakenBack(t *testing.T) {
 	fight, _ := fought(t, lastWins)
 	for _, tc := range []struct{ quiet, want time.Duration }{
-		{20*time.Minute - time.Second, 10}, {20 * time.Minute, 8}, {40 * time.Minute, 4}, {60 * time.Minute, 2}, {80 * time.Minute, 1}, {100 * time.Minute, 0}, {2 * time.Hour, 0},
+		{10*time.Minute - time.Second, 5}, {10 * time.Minute, 4}, {20 * time.Minute, 2}, {30 * time.Minute, 1}, {40 * time.Minute, 0}, {2 * time.Hour, 0},
 	} {
 		// Quiet counts from the last rejection, spacing from the last mint.
 		at := fight.Foreign.At.Add(tc.quiet)
@@ -153,14 +153,14 @@ func TestTheSpacingIsTakenBack(t *testing.T) {
 	}
 }
 
-// fought is a record at the height of a fight, spaced out until ten minutes
-// after its commit.
+// fought is a record at the height of a fight: the next rejection is spaced out
+// until five minutes after its commit.
 func fought(t *testing.T, traits coordinator.Traits) (coordinator.Record, time.Time) {
 	t.Helper()
 	at := day
 	r := minted(t, "token-0", at, 2*time.Hour, traits)
 	for i := range 8 {
-		at = at.Add(10 * time.Minute)
+		at = at.Add(5 * time.Minute)
 		r = heal(t, reject(r, "web-1", at, traits), fmt.Sprint("token-", i+1), at, traits)
 	}
 	return r, at.Add(time.Second)
@@ -233,7 +233,7 @@ func TestAnIdempotentSourceVouches(t *testing.T) {
 	const minimumAge = 30 * time.Second
 	at := day
 	r := minted(t, "one", at, 2*time.Hour, stable)
-	for i, minutes := range []time.Duration{1, 2, 4, 8, 10, 10} {
+	for i, minutes := range []time.Duration{1, 2, 4, 5, 5} {
 		at = at.Add(minimumAge + 30*time.Minute/time.Duration(i+1))
 		if got := r.Judge("one", at, minimumAge); got != coordinator.Acted {
 			t.Fatalf("rejection %d is %q, want it acted on", i+1, got)
