@@ -1,0 +1,83 @@
+package coordinator_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/coordinator/storetest"
+)
+
+// TestKeepUntil: a token of a provider where the last mint wins can be kept
+// until the planned mint and the overlap after it, and never beyond its end.
+func TestKeepUntil(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := newProvider()
+		c, err := coordinator.New("shop", source, storetest.NewMemory(), coordinator.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := c.Token(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		overlap := source.Traits().Overlap
+		if overlap == 0 {
+			t.Fatal("the provider has no overlap")
+		}
+		status, err := c.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		planned := time.Now().Add(status.RefreshAt.Sub(status.Now))
+		want := planned.Add(overlap)
+		if token.ExpiresAt().Before(want) {
+			want = token.ExpiresAt()
+		}
+		if got := c.KeepUntil(token); got.Sub(want).Abs() > time.Second || got.After(token.ExpiresAt()) {
+			t.Errorf("until %s, want %s", got, want)
+		}
+		old := token
+		old.Generation--
+		if got := c.KeepUntil(old); got.Sub(time.Now()) != overlap {
+			t.Errorf("the one before, for %s, want %s", got.Sub(time.Now()), overlap)
+		}
+		time.Sleep(time.Until(planned) + time.Second)
+		if got := c.KeepUntil(token); got.Sub(time.Now()) > overlap || got.After(token.ExpiresAt()) {
+			t.Errorf("once a mint is due, for %s", got.Sub(time.Now()))
+		}
+	})
+}
+
+func TestAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := newProvider()
+		c, err := coordinator.New("shop", source, storetest.NewMemory(), coordinator.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if current, previous := c.Accepted(); current != "" || previous != "" {
+			t.Errorf("at first: %q, %q", current, previous)
+		}
+		first, err := c.Token(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if current, previous := c.Accepted(); current != first.Fingerprint() || previous != "" {
+			t.Errorf("with one token: %q, %q", current, previous)
+		}
+		time.Sleep(time.Minute)
+		second, err := c.Rotate(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if current, previous := c.Accepted(); current != second.Fingerprint() || previous != first.Fingerprint() {
+			t.Errorf("after a rotation: %q, %q", current, previous)
+		}
+		time.Sleep(source.Traits().Overlap)
+		if current, previous := c.Accepted(); current != second.Fingerprint() || previous != "" {
+			t.Errorf("after the overlap: %q, %q", current, previous)
+		}
+	})
+}
