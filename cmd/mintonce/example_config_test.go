@@ -19,7 +19,7 @@ func TestExampleConfig(t *testing.T) {
 	if err := c.Check(); err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Tokens) != 3 || len(c.Clients) != 2 || c.Store == "" || c.Fallback == "" || c.Listen == "" {
+	if len(c.Tokens) != 3 || len(c.Clients) != 3 || c.Store == "" || c.Fallback == "" || c.Listen == "" {
 		t.Errorf("it shows less than it should: %+v", c)
 	}
 	if !c.Clients[1].Has(config.MayOperate) || c.Clients[0].Has(config.MayOperate) {

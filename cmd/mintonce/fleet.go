@@ -13,6 +13,7 @@ import (
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/internal/config"
 	"github.com/mintonce/mintonce/internal/httpapi"
+	"github.com/mintonce/mintonce/internal/wechatapi"
 	"github.com/mintonce/mintonce/wechat"
 )
 
@@ -24,7 +25,8 @@ type fleet struct {
 	events  *eventLog
 	meter   *meter
 	api     httpapi.Changing
-	limits  httpapi.Limits // of the API's callers
+	given   wechatapi.Memory // what SDKs were given
+	limits  httpapi.Limits   // of the API's callers
 
 	config  *config.Config      // that is in use
 	known   map[string]identity // the tokens that are kept
@@ -173,7 +175,7 @@ func (f *fleet) apply(ctx context.Context, c *config.Config, d *change) error {
 	}
 	roster, _ := f.session.store.Store.(coordinator.Roster)
 	f.api.Set(httpapi.New(httpapi.Config{
-		Credentials: credentials, Clients: c.Clients, Limits: &f.limits, Instance: f.instance(), Roster: roster,
+		Credentials: credentials, Clients: c.Clients, WeChat: f.wechat(c), Limits: &f.limits, Instance: f.instance(), Roster: roster,
 		Rejection: wechat.IsRejected, Wait: tokenWait, Log: f.log,
 		Metrics: f.meter.handler, Observe: f.meter.Request,
 	}))
@@ -225,6 +227,7 @@ func (f *fleet) finish(ctx context.Context) {
 			all = append(all, c)
 		}
 	}
+	f.given.Close()
 	finish(ctx, all...)
 	f.retired.Wait()
 }

@@ -41,7 +41,12 @@ share the work. While the provider or the store fails it goes on, serves what
 is usable, and tries again.
 
 With --listen it has an HTTP API: GET /v1/tokens/NAME, POST
-/v1/tokens/NAME/report and .../rotate, GET /v1/status, /metrics, /healthz and /readyz.
+/v1/tokens/NAME/report and .../rotate, GET /v1/status, /metrics, /healthz
+and /readyz.
+It answers as WeChat does, too, at GET /cgi-bin/token, POST
+/cgi-bin/stable_token and GET /cgi-bin/ticket/getticket: an SDK in any
+language changes its host, sends a client's key as its AppSecret, and mints no
+more.
 On a loopback address no key is needed unless the config file lists clients;
 any other address needs them.
 

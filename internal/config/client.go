@@ -76,6 +76,9 @@ func (c *Config) checkClient(client *Client, key string) error {
 	if !(client.Rate >= lowestRate && client.Rate <= highestRate) {
 		return c.wrong(key+".rate", "is out of bounds", "use a number of requests a second from %v to %d", lowestRate, highestRate)
 	}
+	if !(client.SDKMargin >= 0 && client.SDKMargin <= highestMargin) {
+		return c.wrong(key+".sdk_margin", "is out of bounds", "use a number of seconds from 0 to %d: what the SDK subtracts from expires_in, see docs/sdks.md", highestMargin)
+	}
 	for _, right := range client.Rights {
 		if !slices.Contains(allRights, right) {
 			return c.wrong(key+".rights", "has "+printable(string(right))+", which is not a right", "use read, report or operate")

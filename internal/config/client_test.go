@@ -62,6 +62,22 @@ func TestRates(t *testing.T) {
 	}
 }
 
+func TestSDKMargins(t *testing.T) {
+	const text = "tokens: {a: {wechat: {appid: wx1}}}\nclients: [{name: php, key_sha256: " + "\"%064d\", tokens: [a], sdk_margin: %s}]\n"
+	for margin, want := range map[string]string{
+		"1500": "", "0.5": "", "": "", "3600": "",
+		"3601": "clients[1].sdk_margin is out of bounds: use a number of seconds from 0 to 3600", "-1": "must be a number above 0", "25m": "c.yml:2: clients[1].sdk_margin must be a number above 0",
+	} {
+		c, err := config.Parse("c.yml", fmt.Appendf(nil, text, 0, margin))
+		if err == nil {
+			err = c.Check()
+		}
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("sdk_margin: %s: %v, want %s", margin, err, want)
+		}
+	}
+}
+
 // BenchmarkKeys: finding one client of ten thousand costs what finding the only
 // one does.
 func BenchmarkKeys(b *testing.B) {

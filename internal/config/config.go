@@ -70,6 +70,7 @@ type Client struct {
 	Tokens    []string // those that it may use: names, or patterns such as merchant-*
 	Rights    []Right  // default: DefaultRights
 	Rate      float64  // requests a second that it may send; default DefaultRate
+	SDKMargin float64  // seconds that its SDK subtracts from expires_in at the WeChat paths
 
 	exact    []string // of Tokens, sorted
 	patterns []string // of Tokens
@@ -95,6 +96,9 @@ const DefaultRate = 1000
 
 // The bounds of a rate.
 const lowestRate, highestRate = 0.1, 1_000_000
+
+// highestMargin bounds SDKMargin. The largest that is known of an SDK is 1500.
+const highestMargin = 3600
 
 var allRights = []Right{MayRead, MayReport, MayOperate}
 

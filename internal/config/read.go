@@ -178,6 +178,7 @@ func (r *reader) clients(n node) {
 			"tokens":     r.texts(func(s string) { c.Tokens = append(c.Tokens, s) }),
 			"rights":     r.texts(func(s string) { c.Rights = append(c.Rights, Right(s)) }),
 			"rate":       r.number(&c.Rate),
+			"sdk_margin": r.number(&c.SDKMargin),
 		})
 		r.config.Clients = append(r.config.Clients, c)
 	})

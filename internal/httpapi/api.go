@@ -14,6 +14,7 @@ import (
 
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/internal/config"
+	"github.com/mintonce/mintonce/internal/wechatapi"
 )
 
 // Credential is one token, as *coordinator.Coordinator keeps it.
@@ -46,6 +47,9 @@ type Config struct {
 	// Wait bounds how long a request waits for a token. Default 20 s, at most
 	// 30 s.
 	Wait time.Duration
+	// WeChat is what the paths below /cgi-bin/ serve. Who may use them and what
+	// they log is as for all other paths.
+	WeChat wechatapi.Config
 	// Metrics, if set, answers at /metrics.
 	Metrics http.Handler
 	// Observe, if set, is told of each request: the pattern of its path, its
@@ -66,10 +70,11 @@ const (
 // api is the handler.
 type api struct {
 	Config
-	names []string // sorted
-	keys  *config.Keys
-	mux   *http.ServeMux
-	cross http.CrossOriginProtection
+	names  []string // sorted
+	keys   *config.Keys
+	mux    *http.ServeMux
+	cross  http.CrossOriginProtection
+	wechat *wechatapi.Handler
 
 	surveying sync.Mutex // guards surveyed
 	surveyed  *survey
@@ -92,6 +97,7 @@ func New(cfg Config) http.Handler {
 	}
 	a := &api{Config: cfg, names: slices.Sorted(maps.Keys(cfg.Credentials)), keys: config.NewKeys(cfg.Clients), mux: http.NewServeMux()}
 	a.Limits.set(cfg.Clients)
+	a.wechat = a.newWeChat()
 	a.routes()
 	return a.logged(a.counted(a.guarded(a.mux)))
 }

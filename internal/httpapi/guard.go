@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mintonce/mintonce/internal/config"
+	"github.com/mintonce/mintonce/internal/wechatapi"
 )
 
 // guarded keeps out who has no business here, before anything is read of the
@@ -20,11 +21,15 @@ func (a *api) guarded(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		if problem := a.admit(r); problem != nil {
+		problem := a.admit(r)
+		switch {
+		case wechatapi.Covers(r):
+			a.serveWeChat(w, r, problem)
+		case problem != nil:
 			problem.write(w)
-			return
+		default:
+			next.ServeHTTP(w, r)
 		}
-		next.ServeHTTP(w, r)
 	})
 }
 
