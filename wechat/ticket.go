@@ -23,14 +23,9 @@ const (
 	WXCard TicketType = "wx_card"
 )
 
-const (
-	// askWithin is the last part of a ticket's life in which it is asked for
-	// again: from its half-life on.
-	askWithin = time.Hour
-	// vouched is how long a ticket is good for that WeChat has just given out
-	// once more, though by our count it ends sooner.
-	vouched = 10 * time.Minute
-)
+// askWithin is the last part of a ticket's life in which it is asked for again:
+// from its half-life on.
+const askWithin = time.Hour
 
 // Ticket gets jsapi and wx_card tickets at /cgi-bin/ticket/getticket, with an
 // access token that it takes from another coordinator. It is a
@@ -109,35 +104,7 @@ func (t *Ticket) Mint(ctx context.Context, prev coordinator.Token) (coordinator.
 		t.report(ctx, token.Value, err)
 		return coordinator.Token{}, err
 	}
-	return coordinator.NewToken(ticket.Value, endOf(ticket, prev, asked)), nil
-}
-
-// endOf is when a ticket ends that was given out at asked.
-func endOf(ticket, prev coordinator.Token, asked time.Time) time.Time {
-	latest := ticket.ExpiresAt() // by what WeChat says
-	alive := prev.Value != "" && prev.ExpiresAt().After(asked)
-	switch {
-	case ticket.Value == prev.Value:
-		return earlier(latest, later(prev.ExpiresAt(), asked.Add(vouched)))
-	case alive:
-		return latest
-	default:
-		return asked.Add(latest.Sub(asked) / 2)
-	}
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
+	return coordinator.NewToken(ticket.Value, tencent.TrueEnd(ticket, prev, asked)), nil
 }
 
 // report tells the coordinator of the access token that WeChat rejects it, if

@@ -19,7 +19,7 @@ func TestExampleConfig(t *testing.T) {
 	if err := c.Check(); err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Tokens) != 3 || len(c.Clients) != 3 || c.Store == "" || c.Fallback == "" || c.Listen == "" {
+	if len(c.Tokens) != 4 || len(c.Clients) != 3 || c.Store == "" || c.Fallback == "" || c.Listen == "" {
 		t.Errorf("it shows less than it should: %+v", c)
 	}
 	if !c.Clients[1].Has(config.MayOperate) || c.Clients[0].Has(config.MayOperate) {
@@ -34,7 +34,7 @@ func TestExampleConfigHasEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, place := range []string{"zzzzzzzz: 1", "tokens: {a: {zzzzzzzz: 1}}", "tokens: {a: {wechat: {zzzzzzzz: 1}}}", "tokens: {a: {ticket: {zzzzzzzz: 1}}}", "clients: [{zzzzzzzz: 1}]"} {
+	for _, place := range []string{"zzzzzzzz: 1", "tokens: {a: {zzzzzzzz: 1}}", "tokens: {a: {wechat: {zzzzzzzz: 1}}}", "tokens: {a: {wecom: {zzzzzzzz: 1}}}", "tokens: {a: {ticket: {zzzzzzzz: 1}}}", "clients: [{zzzzzzzz: 1}]"} {
 		_, err := config.Parse("c.yml", []byte(place))
 		_, list, found := strings.Cut(err.Error(), "the keys are ")
 		if !found {

@@ -29,8 +29,9 @@ func (a *app) sandboxCommand() *cobra.Command {
 		Short: "Run a fake WeChat, to try everything without an account",
 		Long: `sandbox serves a fake of WeChat's API: tokens live, overlap and die there as
 they do at WeChat, its quotas and errors are the same, and it can be told to
-fail. It prints what to try next. The variables of its own flags begin with
-MINTONCE_SANDBOX_, such as MINTONCE_SANDBOX_LISTEN.
+fail. It fakes WeCom (企业微信) as well. It prints what to try next. The
+variables of its own flags begin with MINTONCE_SANDBOX_, such as
+MINTONCE_SANDBOX_LISTEN.
 
 It needs no password and can be made to fail by anybody who reaches it: keep
 it on a loopback address or in a private network.`,
@@ -66,6 +67,7 @@ func (a *app) sandbox(ctx context.Context, o sandboxOptions) error {
 	}
 	fake := wechattest.New(wechattest.Config{
 		Apps:     []wechattest.App{{ID: o.appID, Secret: o.secret}},
+		CorpApps: []wechattest.CorpApp{{CorpID: wechattest.CorpID, Agent: wechattest.CorpAgent, Secret: wechattest.CorpSecret}},
 		Lifetime: o.lifetime,
 		Observe: func(e wechattest.Event) {
 			attrs := []any{"appid", e.App, "endpoint", string(e.Endpoint)}
@@ -112,4 +114,14 @@ See what the provider saw, and let its next three mints fail:
 
   curl http://%[1]s/sandbox/stats
   curl -d '{"kind":"errcode","code":-1,"times":3}' http://%[1]s/sandbox/fault
+
+A ticket, and an app of WeCom, are for a config file:
+
+  store: file:try
+  tokens:
+    shop:       {wechat: {appid: %[2]s, api: "http://%[1]s"}}
+    shop-jsapi: {ticket: {of: shop}}
+    office:     {wecom: {corpid: ` + wechattest.CorpID + `, agent: ` + wechattest.CorpAgent + `, api: "http://%[1]s"}}
+
+  export MINTONCE_WECOM_SECRET=` + wechattest.CorpSecret + `
 `

@@ -122,6 +122,9 @@ func (c *Config) sameAccount(name, other string) error {
 	if c.Tokens[name].Ticket != nil {
 		return c.wrong("tokens."+name, "is the same ticket as "+other, "keep one of them: they need one record, to be asked for seldom")
 	}
+	if c.Tokens[name].WeCom != nil {
+		return c.wrong("tokens."+name, "is the same app of the same corp as "+other, "keep one of them: an app needs one record")
+	}
 	return c.wrong("tokens."+name, "is the same account in the same mode as "+other,
 		"keep one of them: an account needs one record, or its tokens end each other")
 }

@@ -38,6 +38,7 @@ type Config struct {
 type Token struct {
 	// Where it comes from: one of them.
 	WeChat *WeChat
+	WeCom  *WeCom
 	Ticket *Ticket
 
 	place place

@@ -8,7 +8,7 @@ import (
 	"github.com/mintonce/mintonce/wechat"
 )
 
-// origin is where a token comes from: WeChat or Ticket.
+// origin is where a token comes from: WeChat, WeCom or Ticket.
 type origin interface {
 	// kind is its key in the file.
 	kind() string
@@ -40,6 +40,9 @@ func (t Token) origins() []origin {
 	if t.WeChat != nil {
 		all = append(all, t.WeChat)
 	}
+	if t.WeCom != nil {
+		all = append(all, t.WeCom)
+	}
 	if t.Ticket != nil {
 		all = append(all, t.Ticket)
 	}
@@ -52,6 +55,8 @@ func (t Token) origin() origin {
 	switch {
 	case t.WeChat != nil:
 		return t.WeChat
+	case t.WeCom != nil:
+		return t.WeCom
 	case t.Ticket != nil:
 		return t.Ticket
 	}
@@ -59,11 +64,11 @@ func (t Token) origin() origin {
 }
 
 // kinds are the keys that say where a token comes from.
-var kinds = []string{(*WeChat)(nil).kind(), (*Ticket)(nil).kind()}
+var kinds = []string{(*WeChat)(nil).kind(), (*WeCom)(nil).kind(), (*Ticket)(nil).kind()}
 
 // same reports whether two tokens are configured alike.
 func (t Token) same(other Token) bool {
-	return equal(t.WeChat, other.WeChat) && equal(t.Ticket, other.Ticket)
+	return equal(t.WeChat, other.WeChat) && equal(t.WeCom, other.WeCom) && equal(t.Ticket, other.Ticket)
 }
 
 func equal[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
@@ -80,7 +85,7 @@ func (t Token) SecretFile() string {
 func (c *Config) checkOrigin(key string, t Token) error {
 	all := t.origins()
 	if len(all) == 0 {
-		return c.wrong(key, "says nothing of where the token comes from", "add wechat: {appid: ..., secret_file: ...}")
+		return c.wrong(key, "says nothing of where the token comes from", "add wechat: {appid: ..., secret_file: ...}, or wecom or ticket")
 	}
 	if len(all) > 1 {
 		return c.wrong(key, "says two things of where the token comes from", "keep one of %s and %s", all[0].kind(), all[1].kind())
@@ -122,7 +127,12 @@ func (c *Config) Source(name string, tokens Tokens) (source Source, warning stri
 }
 
 // source makes the source of a token that has a secret.
-func (t Token) source(secret string) Source { return t.WeChat.source(secret) }
+func (t Token) source(secret string) Source {
+	if t.WeCom != nil {
+		return t.WeCom.source(secret)
+	}
+	return t.WeChat.source(secret)
+}
 
 // Traits are those of the token called name. They name no credential if its
 // secret cannot be read, and are zero for a token that is not configured.
@@ -147,12 +157,16 @@ func (c *Config) Traits(name string) coordinator.Traits {
 func (c *Config) Identity(name string, source Source) string {
 	t := c.Tokens[name]
 	account, plain, of := t.origin().account(), false, ""
-	if t.Ticket != nil {
+	switch {
+	case t.WeChat != nil:
+		plain = t.WeChat.AllowPlainHTTP
+	case t.WeCom != nil:
+		plain = t.WeCom.AllowPlainHTTP
+	case t.Ticket != nil: // it does not depend on the mode of its token
 		of = t.Ticket.Of
-		t = c.Tokens[of]
-		account.mode, account.api = "", t.WeChat.API
+		w := c.Tokens[of].WeChat
+		account.api, plain = w.API, w.AllowPlainHTTP
 	}
-	plain = t.WeChat.AllowPlainHTTP
 	return fmt.Sprintf("%s\x00%s\x00%s\x00%s\x00%t\x00%s", source.Traits().Credential, account.kind, account.mode, account.api, plain, of)
 }
 
@@ -162,8 +176,11 @@ func (c *Config) API(name string) string {
 	if t.Ticket != nil {
 		t = c.Tokens[t.Ticket.Of]
 	}
-	if t.WeChat == nil {
-		return ""
+	switch {
+	case t.WeChat != nil:
+		return t.WeChat.API
+	case t.WeCom != nil:
+		return t.WeCom.API
 	}
-	return t.WeChat.API
+	return ""
 }

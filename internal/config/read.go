@@ -150,6 +150,13 @@ func (r *reader) tokens(n node) map[string]Token {
 				known["allow_plain_http"] = r.boolean(&w.AllowPlainHTTP)
 				r.mapping(n, known)
 			},
+			"wecom": func(n node) {
+				w := &WeCom{}
+				t.WeCom = w
+				known := r.facts(&t.place, w, &w.CorpID, &w.Agent, &w.SecretFile, &w.API)
+				known["allow_plain_http"] = r.boolean(&w.AllowPlainHTTP)
+				r.mapping(n, known)
+			},
 			"ticket": func(n node) {
 				t.Ticket = &Ticket{}
 				r.mapping(n, r.facts(&t.place, t.Ticket, &t.Ticket.Of, &t.Ticket.Type))

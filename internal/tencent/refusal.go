@@ -32,8 +32,8 @@ func (s *Service) refused(code int, errmsg, secret string) *coordinator.SourceEr
 			m.Advice = "add " + ip.String() + " to the account's " + s.Whitelist + " in " + s.Name + "'s console"
 		}
 	}
-	if rid := requestID(errmsg); rid != "" {
-		m.Message += ", rid " + rid
+	if id := requestID(errmsg); id != "" {
+		m.Message += ", " + id
 	}
 	return &coordinator.SourceError{
 		Class:   m.Class,
@@ -47,14 +47,19 @@ func (s *Service) refused(code int, errmsg, secret string) *coordinator.SourceEr
 
 var (
 	ridPattern  = regexp.MustCompile(`\brid: ?([0-9a-f]{4,8}(?:-[0-9a-f]{4,8}){1,3})\b`)
+	hintPattern = regexp.MustCompile(`\bhint: ?\[([0-9]{10,40})\]`)
 	linkPattern = regexp.MustCompile(`\S*://\S*`)
 )
 
-// requestID returns WeChat's id of the request, with which /cgi-bin/openapi/rid/get
-// and WeChat's support find it for seven days.
+// requestID returns the provider's id of the request: WeChat's rid, with which
+// /cgi-bin/openapi/rid/get and its support find the request for seven days, or
+// WeCom's hint, which its page for looking into errors asks for.
 func requestID(errmsg string) string {
 	if found := ridPattern.FindStringSubmatch(errmsg); found != nil {
-		return found[1]
+		return "rid " + found[1]
+	}
+	if found := hintPattern.FindStringSubmatch(errmsg); found != nil {
+		return "hint " + found[1]
 	}
 	return ""
 }

@@ -22,9 +22,11 @@ func (g *grant) endAt(t time.Time) {
 	}
 }
 
-// errcode is what WeChat says to a call with this token.
+// errcode is what WeChat or WeCom says to a call with this token.
 func (g *grant) errcode(now time.Time) int {
 	switch {
+	case !g.deadFrom.IsZero() && !now.Before(g.deadFrom) && g.account.corp != "":
+		return 40014
 	case !g.deadFrom.IsZero() && !now.Before(g.deadFrom):
 		return 40001
 	case !now.Before(g.expiresAt):
@@ -53,9 +55,11 @@ func (l *lane) revoke(now time.Time) {
 // account is one app. The Fake's lock guards it.
 type account struct {
 	id, secret string
+	corp       string       // at WeCom; empty for an account of WeChat
 	allowed    []netip.Addr // empty: all
 	classic    lane
-	stable     lane              // completely apart from classic, as at WeChat
+	stable     lane // completely apart from classic, as at WeChat
+	wecom      lane
 	tickets    map[string]*grant // by type
 
 	day          string // of the counts below

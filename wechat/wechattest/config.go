@@ -13,6 +13,9 @@ const (
 type Config struct {
 	// Apps are the accounts. Default: one with AppID and Secret.
 	Apps []App
+	// CorpApps are the apps at WeCom, which is faked beside WeChat. Default:
+	// none.
+	CorpApps []CorpApp
 
 	// Lifetime is how long a token lives, in whole seconds. Default 2 h.
 	Lifetime time.Duration

@@ -64,8 +64,8 @@ func (f *Fake) obey(path string, o order) string {
 	case "/sandbox/fault":
 		return f.obeyFault(o)
 	case "/sandbox/mint":
-		if o.Endpoint != Classic && o.Endpoint != Stable {
-			return "endpoint must be classic or stable"
+		if o.Endpoint != Classic && o.Endpoint != Stable && o.Endpoint != WeCom {
+			return "endpoint must be classic, stable or wecom"
 		}
 		f.MintElsewhere(o.App, o.Endpoint)
 	case "/sandbox/revoke":
@@ -78,8 +78,8 @@ func (f *Fake) obeyFault(o order) string {
 	if !slices.Contains(kinds, o.Kind) {
 		return "kind is not one of the kinds of faults"
 	}
-	if o.On != "" && !slices.Contains([]Endpoint{Classic, Stable, Mints, Call, Tickets, Everything}, o.On) {
-		return "on must be classic, stable, mint, call, ticket or all"
+	if o.On != "" && !slices.Contains([]Endpoint{Classic, Stable, WeCom, Mints, Call, Tickets, Everything}, o.On) {
+		return "on must be classic, stable, wecom, mint, call, ticket or all"
 	}
 	if o.Times < -1 {
 		return "times must be -1 or more"

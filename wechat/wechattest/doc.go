@@ -6,6 +6,9 @@
 // is always said to have 7200 seconds left. It can be told to misbehave in
 // every way that has been seen of the real one.
 //
+// WeCom is faked beside it, for package wecom: /cgi-bin/gettoken, and all calls
+// with its tokens.
+//
 //	server := wechattest.NewServer(wechattest.Config{})
 //	defer server.Close()
 //	source := wechat.NewClassicToken(wechattest.AppID, wechattest.Secret, wechat.Config{API: server.URL})

@@ -24,14 +24,15 @@ type Endpoint string
 const (
 	Classic    Endpoint = "classic" // /cgi-bin/token
 	Stable     Endpoint = "stable"  // /cgi-bin/stable_token
-	Mints      Endpoint = "mint"    // both of them
+	WeCom      Endpoint = "wecom"   // /cgi-bin/gettoken of WeCom
+	Mints      Endpoint = "mint"    // all of them
 	Call       Endpoint = "call"    // all that needs a token
 	Tickets    Endpoint = "ticket"  // /cgi-bin/ticket/getticket, which is a call too
 	Everything Endpoint = "all"
 )
 
 func (e Endpoint) covers(other Endpoint) bool {
-	return e == other || e == Everything || e == Mints && (other == Classic || other == Stable) || e == Call && other == Tickets
+	return e == other || e == Everything || e == Mints && (other == Classic || other == Stable || other == WeCom) || e == Call && other == Tickets
 }
 
 // Fake is a WeChat API. It is safe for concurrent use.
@@ -65,6 +66,12 @@ func New(cfg Config) *Fake {
 		}
 		f.accounts[app.ID] = &account{id: app.ID, secret: app.Secret, tickets: make(map[string]*grant), stats: newAppStats()}
 	}
+	for _, app := range f.cfg.CorpApps {
+		if f.accounts[app.ID()] != nil {
+			panic("wechattest: two apps have the ID " + app.ID())
+		}
+		f.accounts[app.ID()] = &account{id: app.ID(), corp: app.CorpID, secret: app.Secret, tickets: make(map[string]*grant), stats: newAppStats()}
+	}
 	return f
 }
 
@@ -73,7 +80,7 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/sandbox/"):
 		f.serveControl(w, r)
-	case r.URL.Path == classicPath, r.URL.Path == stablePath:
+	case r.URL.Path == classicPath, r.URL.Path == stablePath, r.URL.Path == gettokenPath:
 		f.serveMint(w, r)
 	default:
 		f.serveCall(w, r)
@@ -116,8 +123,8 @@ func (f *Fake) AcceptsTicket(ticket string) bool {
 }
 
 // MintElsewhere mints as another program with the same secret would: at
-// Classic, or by force at Stable. No limit applies. It returns the token, and
-// panics for an app or endpoint that does not exist.
+// Classic, or by force at Stable or WeCom. No limit applies. It returns the
+// token, and panics for an app or endpoint that does not exist.
 func (f *Fake) MintElsewhere(appID string, at Endpoint) string {
 	g, event := f.mintElsewhere(appID, at)
 	f.note(event)
@@ -128,7 +135,7 @@ func (f *Fake) mintElsewhere(appID string, at Endpoint) (*grant, Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	a, now := f.account(appID), f.cfg.Now()
-	lanes := map[Endpoint]*lane{Classic: &a.classic, Stable: &a.stable}
+	lanes := map[Endpoint]*lane{Classic: &a.classic, Stable: &a.stable, WeCom: &a.wecom}
 	if lanes[at] == nil {
 		panic(fmt.Sprintf("wechattest: no tokens are minted at %q", at))
 	}
@@ -146,6 +153,7 @@ func (f *Fake) revoke(appID string) Event {
 	a, now := f.account(appID), f.cfg.Now()
 	a.classic.revoke(now)
 	a.stable.revoke(now)
+	a.wecom.revoke(now)
 	return Event{At: now, App: appID, Outcome: Revoked}
 }
 

@@ -166,7 +166,7 @@ func (f *Fake) play(fault *Fault, w http.ResponseWriter, r *http.Request, appID 
 	case ExpiresIn:
 		process().write(w)
 	default:
-		fault.answer(clientIP(r)).write(w)
+		fault.answer(clientIP(r), at == WeCom).write(w)
 	}
 }
 
@@ -203,12 +203,15 @@ func (f *Fake) wait(fault *Fault, delay time.Duration, left <-chan struct{}) boo
 	return true
 }
 
-// answer is what the fault says in WeChat's place.
-func (t *Fault) answer(ip netip.Addr) answer {
+// answer is what the fault says in the place of WeChat, or of WeCom.
+func (t *Fault) answer(ip netip.Addr, wecom bool) answer {
 	switch t.Kind {
 	case Errcode:
 		if t.Body != "" {
 			return refusalText(t.Code, t.Body)
+		}
+		if wecom {
+			return wecomRefusal(t.Code, ip)
 		}
 		return refusal(t.Code, ip)
 	case Status:

@@ -19,8 +19,11 @@ type asking struct {
 	errcode   int // of the request's form; 0 if it is well-formed
 }
 
-// readAsking reads the request. Both endpoints take it in one way only.
-func readAsking(r *http.Request) asking {
+// readAsking reads the request. All endpoints take it in one way only.
+func (f *Fake) readAsking(r *http.Request) asking {
+	if r.URL.Path == gettokenPath {
+		return f.readGettoken(r)
+	}
 	if r.URL.Path == classicPath {
 		q := r.URL.Query()
 		return asking{endpoint: Classic, grantType: q.Get("grant_type"), appID: q.Get("appid"), secret: q.Get("secret"), ip: clientIP(r)}
@@ -51,9 +54,9 @@ func clientIP(r *http.Request) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 0, 0, 1}) // a connection without an address, such as a pipe
 }
 
-// serveMint answers the two token endpoints.
+// serveMint answers the token endpoints.
 func (f *Fake) serveMint(w http.ResponseWriter, r *http.Request) {
-	ask := readAsking(r)
+	ask := f.readAsking(r)
 	fault := f.take(ask.endpoint, ask.appID)
 	f.mu.Lock()
 	if a := f.accounts[ask.appID]; a != nil {
@@ -74,11 +77,18 @@ func (f *Fake) mint(ask asking, expiresIn *string) answer {
 		a.stats.count(event)
 	}
 	var reply answer
-	if code != 0 {
+	switch {
+	case code != 0 && ask.endpoint == WeCom:
+		reply = wecomRefusal(code, ask.ip)
+	case code != 0:
 		reply = refusal(code, ask.ip)
-	} else {
-		event.Fingerprint = fingerprint(token.value)
+	case ask.endpoint == WeCom:
+		reply = f.wecomAnswer(token.value, expiresIn)
+	default:
 		reply = tokenAnswer(token.value, token.expiresAt.Sub(now), expiresIn)
+	}
+	if code == 0 {
+		event.Fingerprint = fingerprint(token.value)
 	}
 	f.mu.Unlock()
 	f.note(event)
@@ -88,6 +98,9 @@ func (f *Fake) mint(ask asking, expiresIn *string) answer {
 // decide checks the request and finds the token for it, or an error code. The
 // Fake is locked.
 func (f *Fake) decide(ask asking, now time.Time) (*grant, Outcome, int) {
+	if ask.endpoint == WeCom {
+		return f.gettoken(ask, now)
+	}
 	a := f.accounts[ask.appID]
 	switch {
 	case ask.errcode != 0:
@@ -96,7 +109,7 @@ func (f *Fake) decide(ask asking, now time.Time) (*grant, Outcome, int) {
 		return nil, Refused, 40002
 	case ask.appID == "":
 		return nil, Refused, 41002
-	case a == nil:
+	case a == nil || a.corp != "":
 		return nil, Refused, 40013
 	case ask.secret == "":
 		return nil, Refused, 41004
@@ -153,8 +166,11 @@ func over(count, limit int) bool { return limit > 0 && count >= limit }
 // succeed mints the next token of a lane. The Fake is locked.
 func (f *Fake) succeed(a *account, l *lane, now time.Time) *grant {
 	number := "91"
-	if l == &a.stable {
+	switch l {
+	case &a.stable:
 		number = "92"
+	case &a.wecom:
+		number = "94"
 	}
 	g := &grant{value: newToken(number), account: a, expiresAt: now.Add(f.cfg.Lifetime.Truncate(time.Second))}
 	l.succeed(g, now, f.cfg.Overlap)

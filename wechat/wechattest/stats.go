@@ -54,11 +54,14 @@ type AppStats struct {
 	MintsRefused  map[int]int `json:"mints_refused"`
 	CallsAccepted int         `json:"calls_accepted"`
 	CallsRejected map[int]int `json:"calls_rejected"`
+	WeComMints    int         `json:"wecom_mints"`    // new tokens
+	WeComRepeats  int         `json:"wecom_repeats"`  // the current one again
 	Tickets       int         `json:"tickets"`        // new ones, of both types
 	TicketRepeats int         `json:"ticket_repeats"` // the current one again
 	Faults        int         `json:"faults"`
 	ClassicToken  string      `json:"classic_token,omitempty"` // fingerprint of the newest one
 	StableToken   string      `json:"stable_token,omitempty"`
+	WeComToken    string      `json:"wecom_token,omitempty"`
 }
 
 func newAppStats() AppStats {
@@ -83,6 +86,9 @@ func (f *Fake) Stats() Stats {
 		}
 		if a.stable.current != nil {
 			s.StableToken = fingerprint(a.stable.current.value)
+		}
+		if a.wecom.current != nil {
+			s.WeComToken = fingerprint(a.wecom.current.value)
 		}
 		stats.Apps[id] = s
 	}
@@ -122,10 +128,13 @@ func (f *Fake) note(e Event) {
 func (s *AppStats) count(e Event) {
 	switch code := e.Code; e.Outcome {
 	case Minted:
-		if e.Endpoint == Classic {
+		switch e.Endpoint {
+		case Classic:
 			s.ClassicMints++
-		} else {
+		case Stable:
 			s.StableMints++
+		case WeCom:
+			s.WeComMints++
 		}
 	case Refused:
 		s.MintsRefused[code]++
@@ -134,7 +143,11 @@ func (s *AppStats) count(e Event) {
 	case Rejected:
 		s.CallsRejected[code]++
 	case Repeated:
-		s.StableRepeats++
+		if e.Endpoint == WeCom {
+			s.WeComRepeats++
+		} else {
+			s.StableRepeats++
+		}
 	case TooEarly:
 		s.TooEarly++
 	case Forced:
