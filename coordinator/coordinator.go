@@ -15,16 +15,14 @@ import (
 type Coordinator struct {
 	name   string
 	source Source // nil only with cfg.NeverMint
-	store  Store
-	hints  Watcher // usually the store; nil if it tells no changes
-	cfg    *Config // shared by a Group
+	cfg    *common
 	traits Traits
 	epoch  time.Time // where the durations in served count from
 
 	current atomic.Pointer[served]
 
 	mu       sync.Mutex // guards all below; never held during I/O
-	memory   Record     // the last record that this process saw or wrote
+	memory   memory     // the last record that this process saw or wrote
 	ahead    bool       // memory has writes that the store has not acknowledged
 	clock    storeClock
 	idle     []string  // own attempts that minted nothing and could not be abandoned yet
@@ -43,13 +41,25 @@ type Coordinator struct {
 	copying  *copying // nil without a fallback
 }
 
+// common is what all coordinators of a Group share.
+type common struct {
+	Config
+	store Store
+	hints Watcher // usually the store; nil if it tells no changes
+}
+
 // served is what Token returns without looking any further.
 type served struct {
 	token Token
+	more  more
 	look  time.Duration // since epoch: from then on, look whether there is something to do
 	end   time.Duration // since epoch: from then on, the token is not served
-	value string
-	until time.Time // the expiry on the store's clock that end was reckoned from
+	until int64         // the expiry on the store's clock, in milliseconds, that end was reckoned from
+}
+
+// of reports whether s was made of g.
+func (s *served) of(g Grant) bool {
+	return s != nil && s.token.Value == g.Value && s.until == g.ExpiresAt.UnixMilli()
 }
 
 // New returns the coordinator of the credential called name, which must be of
@@ -63,30 +73,33 @@ func New(name string, source Source, store Store, config Config) (*Coordinator, 
 		return nil, err
 	}
 	hints, _ := As[Watcher](store)
-	return newCoordinator(name, source, store, hints, &config)
-}
-
-func newCoordinator(name string, source Source, store Store, hints Watcher, config *Config) (*Coordinator, error) {
-	if err := CheckName(name); err != nil {
+	c := new(Coordinator)
+	if err := c.init(name, source, &common{config, store, hints}); err != nil {
 		return nil, err
 	}
-	if source == nil && !config.NeverMint {
-		return nil, errors.New("mintonce: New needs a Source, or Config.NeverMint")
+	return c, nil
+}
+
+func (c *Coordinator) init(name string, source Source, cfg *common) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	if source == nil && !cfg.NeverMint {
+		return errors.New("mintonce: New needs a Source, or Config.NeverMint")
 	}
 	if checker, ok := source.(Checker); ok {
 		if err := checker.Check(); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	c := &Coordinator{name: name, source: source, store: store, hints: hints, cfg: config, epoch: time.Now()}
+	c.name, c.source, c.cfg, c.epoch, c.clock = name, source, cfg, time.Now(), guessClock()
 	if source != nil {
 		c.traits = source.Traits()
 	}
-	if config.Fallback != nil {
+	if cfg.Fallback != nil {
 		c.copying = new(copying)
 	}
-	c.clock = guessClock()
-	return c, nil
+	return nil
 }
 
 // Name returns the credential's name.
@@ -142,7 +155,10 @@ func (c *Coordinator) usable() (Token, bool) {
 // remember takes r, as it stands in the store, for the truth. The caller holds
 // mu.
 func (c *Coordinator) remember(r Record, clock storeClock) {
-	c.memory, c.clock, c.ahead = r, clock, false
+	if r.Credential == c.traits.Credential {
+		r.Credential = c.traits.Credential // one text in memory instead of two
+	}
+	c.memory, c.clock, c.ahead = memorize(r), clock, false
 	c.publish()
 }
 
@@ -151,28 +167,28 @@ func (c *Coordinator) remember(r Record, clock storeClock) {
 func (c *Coordinator) adopt(r Record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.memory, c.ahead = r, true
+	c.memory, c.ahead = memorize(r), true
 	c.publish()
 }
 
 // publish makes the memory's token the one that Token returns. The caller
 // holds mu.
 func (c *Coordinator) publish() {
-	if c.ahead && c.traits.Kind == Rotating && !c.copying.holds(c.memory) {
+	if c.ahead && c.traits.Kind == Rotating && !c.copying.holds(c.memory.record()) {
 		return // a lost refresh token cannot be replaced: first the disk, then the callers
 	}
-	g, now := c.memory.Grant, time.Now()
+	g, now := c.memory.record().Grant, time.Now()
 	if g.Value == "" {
 		return // what is served ends by itself
 	}
-	s := &served{value: g.Value, until: g.ExpiresAt, end: c.clock.until(g.ExpiresAt).Sub(c.epoch)}
+	s := &served{until: g.ExpiresAt.UnixMilli(), end: c.clock.until(g.ExpiresAt).Sub(c.epoch)}
 	// Should the store's clock jump back, the same token must not live longer.
-	if old := c.current.Load(); old != nil && old.value == s.value && old.until.Equal(s.until) {
+	if old := c.current.Load(); old.of(g) {
 		s.end = min(s.end, old.end)
 	}
 	s.look = min(s.end, c.nextLook(now).Sub(c.epoch))
-	s.token = NewToken(g.Value, c.epoch.Add(s.end))
-	s.token.Generation = g.Generation
+	s.more.expiresAt = c.epoch.Add(s.end)
+	s.token = Token{Value: g.Value, Generation: g.Generation, more: &s.more}
 	c.current.Store(s)
 	c.fresh.send()
 }
@@ -196,7 +212,7 @@ func (c *Coordinator) nextLook(now time.Time) time.Time {
 // hinted reports whether this process is told of changes, so that it need not
 // look from time to time. The caller holds mu.
 func (c *Coordinator) hinted() bool {
-	return c.hints != nil && c.running > 0
+	return c.cfg.hints != nil && c.running > 0
 }
 
 // publication returns a channel that is closed when the next token, or the
@@ -237,6 +253,6 @@ func (c *Coordinator) eventNow(kind EventKind) Event {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.event(kind, c.clock.at(time.Now()))
-	e.Generation = c.memory.Grant.Generation
+	e.Generation = c.memory.record().Grant.Generation
 	return e
 }

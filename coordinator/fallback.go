@@ -34,7 +34,7 @@ func (c *Coordinator) copyRecord() {
 	c.copying.io.Lock()
 	defer c.copying.io.Unlock()
 	c.mu.Lock()
-	record, clock := c.memory, c.clock
+	record, clock := c.memory.record(), c.clock
 	fresh := record.Grant.Value != "" && !clock.guessed && !c.copying.holds(record)
 	c.mu.Unlock()
 	if !fresh {
@@ -109,7 +109,7 @@ func (c *Coordinator) readCopy() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.memory.Exists() {
+	if !c.memory.record().Exists() {
 		c.copying.saved = record.Grant
 		c.remember(record, clock)
 	}

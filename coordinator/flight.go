@@ -197,14 +197,15 @@ func (c *Coordinator) plan() Plan {
 // planAt decides on the memory at a local time. The caller holds mu.
 func (c *Coordinator) planAt(local time.Time, order *rotation) Plan {
 	now := c.clock.at(local)
-	return c.asKnown(c.memory, now).Plan(now, c.traits, order.wants(c.memory))
+	memory := c.memory.record()
+	return c.asKnown(memory, now).Plan(now, c.traits, order.wants(memory))
 }
 
 // asKnown returns r as this process has to take it: a token whose end it has
 // lived through is over, even if the store's clock was set back since.
 func (c *Coordinator) asKnown(r Record, now time.Time) Record {
 	s := c.current.Load()
-	if s != nil && s.value == r.Grant.Value && s.until.Equal(r.Grant.ExpiresAt) && time.Since(c.epoch) >= s.end {
+	if s.of(r.Grant) && time.Since(c.epoch) >= s.end {
 		r.Grant.ExpiresAt = earlier(r.Grant.ExpiresAt, now)
 	}
 	return r

@@ -38,6 +38,7 @@ type Group struct {
 	open       func(name string) (Source, error)
 	config     GroupConfig
 	hub        *hub
+	common     *common // of all members
 	epoch      time.Time
 	concurrent chan struct{} // one slot for each flight that may be under way
 	poke       chan struct{} // wakes Run
@@ -50,11 +51,11 @@ type Group struct {
 
 // member is one credential of a group.
 type member struct {
-	*Coordinator
+	Coordinator
 	kept   bool          // Run keeps it fresh
-	at     time.Duration // since the group's epoch: its next turn
+	hints  int32         // how many came while it had its turn
 	index  int           // in turns; notQueued while it is not there
-	hints  int           // how many came while it had its turn
+	at     time.Duration // since the group's epoch: its next turn
 	hint   Stamp         // the last of them
 	ignore func()        // ends the subscription to its changes, if it has one
 
@@ -85,8 +86,10 @@ func NewGroup(store Store, open func(name string) (Source, error), config GroupC
 	if config.IdleAfter != 0 && config.IdleAfter < time.Second {
 		return nil, fmt.Errorf("mintonce: GroupConfig.IdleAfter is %s: it must be 0, or at least 1s", config.IdleAfter)
 	}
+	hub := newHub(store)
 	return &Group{
-		store: store, open: open, config: config, hub: newHub(store), epoch: time.Now(), members: make(map[string]*member),
+		store: store, open: open, config: config, hub: hub, common: &common{shared, store, hub.watcher()},
+		epoch: time.Now(), members: make(map[string]*member),
 		concurrent: make(chan struct{}, config.Concurrent), poke: make(chan struct{}, 1),
 	}, nil
 }
@@ -98,7 +101,7 @@ func (g *Group) Get(name string) (*Coordinator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.Coordinator, nil
+	return &m.Coordinator, nil
 }
 
 // Token is Get(name), then Token(ctx).
@@ -124,8 +127,8 @@ func (g *Group) member(name string) (*member, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := newCoordinator(name, source, g.store, g.hub.watcher(), &g.config.Config)
-	if err != nil {
+	m = &member{index: notQueued}
+	if err := m.init(name, source, g.common); err != nil {
 		return nil, err
 	}
 	g.mu.Lock()
@@ -133,7 +136,6 @@ func (g *Group) member(name string) (*member, error) {
 	if m := g.members[name]; m != nil {
 		return m, nil // somebody else was faster
 	}
-	m = &member{Coordinator: c, index: notQueued}
 	g.members[name] = m
 	return m, nil
 }

@@ -108,7 +108,7 @@ func (g *Group) advance(m *member, write Stamp) {
 func (c *Coordinator) knows(write Stamp) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Contains(c.memory.Lineage, write)
+	return slices.Contains(c.memory.record().Lineage, write)
 }
 
 // look loads the records of a batch and settles those that need no more than
@@ -196,7 +196,7 @@ func (c *Coordinator) accept(l Loaded, clock storeClock) bool {
 	clock.now = l.Now
 	c.readCopy()
 	c.mu.Lock()
-	fine := !c.ahead && len(c.idle) == 0 && c.flight == nil && Relate(c.memory, l.Record) == Level &&
+	fine := !c.ahead && len(c.idle) == 0 && c.flight == nil && Relate(c.memory.record(), l.Record) == Level &&
 		l.Record.Plan(l.Now, c.traits, false).Action == Rest
 	if fine {
 		c.quiet = time.Time{}

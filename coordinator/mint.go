@@ -41,7 +41,7 @@ func (c *Coordinator) mintUnderLock() error {
 func (c *Coordinator) lock() (Lease, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.StoreTimeout)
 	defer cancel()
-	lease, err := c.store.Lock(ctx, c.name, c.cfg.Instance, c.cfg.Lease)
+	lease, err := c.cfg.store.Lock(ctx, c.name, c.cfg.Instance, c.cfg.Lease)
 	return lease, c.answered(context.Background(), err)
 }
 
@@ -87,11 +87,12 @@ func (c *Coordinator) begin(plan Plan, lease Lease) (*mint, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.rotation = nil
-	i := c.memory.attempt(m.attempt.ID)
+	record := c.memory.record()
+	i := record.attempt(m.attempt.ID)
 	if i < 0 {
 		return nil, nil
 	}
-	m.attempt = c.memory.Attempts[i] // with the revision at which it began
+	m.attempt = record.Attempts[i] // with the revision at which it began
 	return m, nil
 }
 
@@ -257,7 +258,8 @@ func (c *Coordinator) committed(next Record, m *mint, g Grant) Record {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	draft := c.memory.Child(NewStamp(c.memory, c.clock.at(time.Now())))
+	memory := c.memory.record()
+	draft := memory.Child(NewStamp(memory, c.clock.at(time.Now())))
 	record, _ := draft.Commit(m.attempt.ID, g, c.traits)
 	return record
 }
@@ -361,9 +363,10 @@ func (c *Coordinator) mintUnlocked(plan Plan) error {
 	m := &mint{attempt: Attempt{ID: attemptID(), By: c.cfg.Instance, Reason: plan.Reason}, end: time.Now().Add(c.cfg.MintTimeout)}
 	c.mu.Lock()
 	now := c.clock.at(time.Now())
-	m.prev = c.memory.Grant.token(c.clock)
+	memory := c.memory.record()
+	m.prev = memory.Grant.token(c.clock)
 	m.attempt.Deadline = now.Add(c.cfg.MintTimeout + deadlineSlack)
-	draft := c.memory.Child(NewStamp(c.memory, now)).Begin(m.attempt, now, c.traits)
+	draft := memory.Child(NewStamp(memory, now)).Begin(m.attempt, now, c.traits)
 	c.mu.Unlock()
 
 	token, err := c.ask(m)

@@ -33,7 +33,7 @@ func (c *Coordinator) Peek() (Token, error) {
 // answer, or the record must not be used. What it knew before comes with it.
 func (c *Coordinator) Glance() (Status, error) {
 	c.mu.Lock()
-	record, clock, obstacle, away := c.memory, c.clock, c.obstacle, c.away || c.missed
+	record, clock, obstacle, away := c.memory.record(), c.clock, c.obstacle, c.away || c.missed
 	c.mu.Unlock()
 	s := record.status(c.name, clock.at(time.Now()), c.traits)
 	for _, verdict := range []error{ErrCredentialMismatch, ErrNewerRecord, ErrBadRecord} {

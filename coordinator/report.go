@@ -60,9 +60,9 @@ func (c *Coordinator) judgeLocally(value string) (Verdict, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	verdict := c.memory.Judge(value, c.clock.at(now), c.cfg.MinimumAge)
+	verdict := c.memory.record().Judge(value, c.clock.at(now), c.cfg.MinimumAge)
 	switch {
-	case verdict == TooYoung && c.early != c.memory.Grant.Generation:
+	case verdict == TooYoung && c.early != c.memory.record().Grant.Generation:
 		return Unknown, nil // not counted yet
 	case verdict == Acted:
 		if plan := c.planAt(now, c.rotation); errors.Is(plan.Err, ErrForeignMinter) {
@@ -98,7 +98,7 @@ func (c *Coordinator) doubt(ctx context.Context, value string, cause error) (Ver
 		// Without the store, the doubt is this process's own for now. It is
 		// resolved without a lock, and written back with the outcome.
 		c.mu.Lock()
-		memory, now := c.memory, c.clock.at(time.Now())
+		memory, now := c.memory.record(), c.clock.at(time.Now())
 		c.mu.Unlock()
 		if draft, events, ok := apply(memory.Child(NewStamp(memory, now)), now); ok {
 			c.adopt(draft)

@@ -56,7 +56,7 @@ func (c *Coordinator) Rotate(ctx context.Context) (Token, error) {
 		return Token{}, err
 	}
 	c.mu.Lock()
-	from := c.memory.Grant.Generation
+	from := c.memory.record().Grant.Generation
 	c.mu.Unlock()
 	err := c.settle(ctx, &rotation{from: from, actor: actorOf(ctx)}, func() bool {
 		token, ok := c.usable()

@@ -16,7 +16,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	defer c.setRunning(-1)
 	c.watch()
 	defer c.unwatch()
-	defer takePart(c.store, c.cfg, func() int { return 1 })()
+	defer takePart(c.cfg.store, &c.cfg.Config, func() int { return 1 })()
 	for ctx.Err() == nil {
 		news := c.hint()
 		f := c.fly()

@@ -83,7 +83,7 @@ const historyInStatus = 20
 // Status reads the record, the lock and the history. It changes nothing, and
 // works for a record of another credential too.
 func (c *Coordinator) Status(ctx context.Context) (Status, error) {
-	return ReadStatus(ctx, c.store, c.name, c.traits)
+	return ReadStatus(ctx, c.cfg.store, c.name, c.traits)
 }
 
 // ReadStatus is Status for those who have no Coordinator. With zero traits, it

@@ -73,7 +73,7 @@ type base struct {
 
 func (c *Coordinator) base(ctx context.Context, fresh, adoptCredential bool) (base, error) {
 	c.mu.Lock()
-	memory, clock := c.memory, c.clock
+	memory, clock := c.memory.record(), c.clock
 	if !fresh && !c.ahead && memory.Exists() {
 		c.mu.Unlock()
 		now := clock.at(time.Now())
@@ -91,7 +91,7 @@ func (c *Coordinator) base(ctx context.Context, fresh, adoptCredential bool) (ba
 		return base{}, err
 	}
 	c.mu.Lock()
-	memory = c.memory // may have grown during the load
+	memory = c.memory.record() // may have grown during the load
 	if c.clock.guessed {
 		// What was minted before the store was ever heard carries this
 		// process's own idea of the time. It is minted again; only an
@@ -153,7 +153,7 @@ func (c *Coordinator) load(ctx context.Context) (Record, storeClock, error) {
 	limited, cancel := context.WithTimeout(ctx, c.cfg.StoreTimeout)
 	defer cancel()
 	sent := time.Now()
-	record, now, err := c.store.Load(limited, c.name)
+	record, now, err := c.cfg.store.Load(limited, c.name)
 	if err = c.answered(ctx, err); err != nil {
 		return Record{}, storeClock{}, err
 	}
@@ -164,7 +164,7 @@ func (c *Coordinator) swap(ctx context.Context, old Stamp, next Record, events [
 	limited, cancel := context.WithTimeout(ctx, c.cfg.StoreTimeout)
 	defer cancel()
 	sent := time.Now()
-	now, err := c.store.Swap(limited, c.name, old, next, events...)
+	now, err := c.cfg.store.Swap(limited, c.name, old, next, events...)
 	if err = c.answered(ctx, err); err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func (c *Coordinator) keep(r Record, clock storeClock) {
 func (c *Coordinator) learn(r Record, clock storeClock) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if Relate(c.memory, r) == Level || c.clock.guessed {
+	if Relate(c.memory.record(), r) == Level || c.clock.guessed {
 		c.remember(r, clock)
 	}
 }

@@ -26,18 +26,18 @@ func (c *Coordinator) notify() {
 
 // watch subscribes to hints, if the store has any, until unwatch.
 func (c *Coordinator) watch() {
-	if c.hints == nil {
+	if c.cfg.hints == nil {
 		return
 	}
 	c.watching.mu.Lock()
 	defer c.watching.mu.Unlock()
 	if c.watching.users++; c.watching.users == 1 {
-		c.watching.stop = c.hints.Watch(c.name, c.notify)
+		c.watching.stop = c.cfg.hints.Watch(c.name, c.notify)
 	}
 }
 
 func (c *Coordinator) unwatch() {
-	if c.hints == nil {
+	if c.cfg.hints == nil {
 		return
 	}
 	c.watching.mu.Lock()
