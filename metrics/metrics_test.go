@@ -175,6 +175,24 @@ mintonce_mints_total{outcome="minted",reason="no token",token="shop"} 1
 	})
 }
 
+// TestAForeignMinterShows: a rejection that no mint of ours explains is a
+// suspicion, the second names a foreign minter.
+func TestAForeignMinterShows(t *testing.T) {
+	inBubble(t, func(w *world) {
+		for _, want := range []string{"0", "0.5", "1"} {
+			value := w.token().Value
+			w.want(`
+# HELP mintonce_token_foreign_minter 1 while somebody else seems to mint with the credential, 0.5 while that is no more than suspected.
+# TYPE mintonce_token_foreign_minter gauge
+mintonce_token_foreign_minter{token="shop"} `+want+"\n", "mintonce_token_foreign_minter")
+			time.Sleep(2 * time.Minute)
+			if err := w.tokens.Report(w.Context(), value, errors.New("rejected")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 // TestNoTokenInAnyMetric: neither a token nor its fingerprint.
 func TestNoTokenInAnyMetric(t *testing.T) {
 	inBubble(t, func(w *world) {

@@ -37,6 +37,17 @@ var gauges = []gauge{
 			}
 			return float64(s.Failure.Count), true
 		}),
+	tokenGauge("mintonce_token_foreign_minter", "1 while somebody else seems to mint with the credential, 0.5 while that is no more than suspected.",
+		func(s coordinator.Status) (float64, bool) {
+			switch {
+			case s.Foreign == nil || s.Foreign.Count == 0:
+				return 0, true
+			case s.Foreign.Named:
+				return 1, true
+			default:
+				return 0.5, true
+			}
+		}),
 	tokenGauge("mintonce_token_mints_today", "Mints of the provider's day so far, by all processes together.",
 		func(s coordinator.Status) (float64, bool) { return float64(s.Budget.Mints), true }),
 	budgetGauge("mints", func(b coordinator.BudgetStatus) (int, int) { return b.MintLimit, b.Mints }),
