@@ -533,3 +533,58 @@ func TestStoreThatOnlyReads(t *testing.T) {
 		}
 	})
 }
+
+// TestReportOutlastsTheStore: the current token is rejected while the store is
+// away, as when a failover has lost the lock and two mints overlapped. The call
+// waits, and is served with the successor that somebody else has minted
+// meanwhile (found by chaos on a real Redis).
+func TestReportOutlastsTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a, faults := f.member("a")
+		b, _ := f.member("b")
+		defer f.runs(a)()
+		dead := token(t, a)
+		time.Sleep(time.Minute)
+		faults.Fail(storetest.Load, storetest.Always, errDown)
+		faults.Fail(storetest.Swap, storetest.Always, errDown)
+		if _, err := b.Rotate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		reported := make(chan error, 1)
+		go func() { reported <- a.Report(t.Context(), dead.Value, &coordinator.RejectedError{Code: 40001}) }()
+		time.Sleep(3 * time.Second)
+		select {
+		case err := <-reported:
+			t.Errorf("the report did not wait for the store: %v", err)
+		default:
+		}
+		faults.Heal()
+		if err := <-reported; err != nil {
+			t.Error(err)
+		}
+		if got := token(t, a); got.Generation != 2 {
+			t.Errorf("after the report: %v", got)
+		}
+		f.wantMints(2)
+
+		// It waits no longer than its caller, nor than MaxWait, and not at all
+		// for what is none of its tokens.
+		faults.Fail(storetest.Load, storetest.Always, errDown)
+		faults.Fail(storetest.Swap, storetest.Always, errDown)
+		time.Sleep(time.Minute)
+		for _, test := range []struct {
+			value          string
+			patience, want time.Duration
+		}{{token(t, a).Value, 5 * time.Second, 5 * time.Second}, {token(t, a).Value, time.Hour, 30 * time.Second}, {"never heard of", time.Hour, 0}} {
+			ctx, cancel := context.WithTimeout(t.Context(), test.patience)
+			began := time.Now()
+			err := a.Report(ctx, test.value, nil)
+			cancel()
+			if took := time.Since(began); !errors.Is(err, coordinator.ErrStoreUnavailable) || took < test.want || took > test.want+2*time.Second {
+				t.Errorf("with %s to wait: %v after %s, want %s", test.patience, err, took, test.want)
+			}
+		}
+		faults.Heal()
+	})
+}

@@ -21,8 +21,12 @@ func (e *RejectedError) Error() string {
 // current one, and at least Config.MinimumAge old, it is doubted, and Report
 // waits for its successor like Token does: call Token again afterwards. A late
 // report of a token that has been replaced costs nothing, and nil is returned.
-// A report of a token younger than that is counted and changes nothing.
+// A report of a token younger than that is counted and changes nothing, unless
+// the token is in doubt already: then it is to be replaced in any case.
 // WithActor says who reports.
+//
+// While the store is away, a report of the current token waits for it like
+// Token does without a token.
 //
 // Where somebody else seems to mint with the same credential, the successor is
 // not minted at once from the second time on; Report then returns an error that
@@ -39,17 +43,14 @@ func (c *Coordinator) Reject(ctx context.Context, value string, cause error) (Ve
 		return verdict, err
 	}
 	if verdict == Acted || verdict == Unknown {
-		if verdict, err = c.doubt(ctx, value, cause); err != nil {
+		if verdict, err = c.outlast(ctx, verdict, value, cause); err != nil {
 			return verdict, err
 		}
 	}
 	if verdict != Acted {
 		return verdict, nil
 	}
-	return verdict, c.settle(ctx, nil, func() bool {
-		token, ok := c.usable()
-		return ok && token.Value != value
-	})
+	return verdict, c.settle(ctx, nil, func() bool { return c.replaced(value) })
 }
 
 // judgeLocally judges a report by what this process remembers. Late is final:
@@ -70,6 +71,42 @@ func (c *Coordinator) judgeLocally(value string) (Verdict, error) {
 		}
 	}
 	return verdict, nil
+}
+
+// outlast applies the report to the record. While the store is away, it tries
+// again for as long as the caller has time: the token is of no use any more,
+// and after a failover the successor may be there already. verdict is that of
+// this process; of a token that is not its current one, the store's silence
+// says all there is to say.
+func (c *Coordinator) outlast(ctx context.Context, verdict Verdict, value string, cause error) (Verdict, error) {
+	timeout := time.NewTimer(c.cfg.MaxWait)
+	defer timeout.Stop()
+	for {
+		published := c.publication()
+		latest, err := c.doubt(ctx, value, cause)
+		if !errors.Is(err, ErrStoreUnavailable) || verdict != Acted {
+			return latest, err
+		}
+		retry := time.NewTimer(retryPause())
+		select {
+		case <-published:
+		case <-retry.C:
+		case <-timeout.C:
+			return latest, err
+		case <-ctx.Done():
+			return latest, fmt.Errorf("%w while waiting: %w", ctx.Err(), err)
+		}
+		retry.Stop()
+		if c.replaced(value) {
+			return Late, nil
+		}
+	}
+}
+
+// replaced reports whether this process has another token to give out.
+func (c *Coordinator) replaced(value string) bool {
+	token, ok := c.usable()
+	return ok && token.Value != value
 }
 
 // doubt applies the report to the record.

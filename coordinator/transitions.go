@@ -195,6 +195,8 @@ func (r Record) Judge(value string, now time.Time, minimumAge time.Duration) Ver
 	switch {
 	case value == "" || r.Grant.Value == "":
 		return Unknown
+	case value == r.Grant.Value && r.DoubtAt != 0 && !r.vouched(now):
+		return Acted // it costs no mint: one is due in any case
 	case value == r.Grant.Value && minimumAge > 0 && r.Age(now) < minimumAge:
 		return TooYoung
 	case value == r.Grant.Value && r.vouched(now):

@@ -204,6 +204,7 @@ func TestJudge(t *testing.T) {
 		want   coordinator.Verdict
 	}{
 		{"current, a millisecond too young", r, "new", old.Add(-time.Millisecond), coordinator.TooYoung},
+		{"current, too young, and in doubt already", r.Doubt("mints overlapped"), "new", old.Add(-time.Millisecond), coordinator.Acted},
 		{"current, just old enough", r, "new", old, coordinator.Acted},
 		{"current, older", r, "new", old.Add(time.Millisecond), coordinator.Acted},
 		{"current, expired", r, "new", began.Add(3 * time.Hour), coordinator.Acted},
