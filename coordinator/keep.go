@@ -15,7 +15,7 @@ func (c *Coordinator) KeepUntil(token Token) time.Time {
 	}
 	mint := time.Now()
 	c.mu.Lock()
-	if r := &c.memory; r.Grant.Generation == token.Generation && r.DoubtAt == 0 {
+	if r := c.memory.record(); r.Grant.Generation == token.Generation && r.DoubtAt == 0 {
 		if planned := c.clock.until(r.RefreshAt); planned.After(mint) {
 			mint = planned
 		}
@@ -35,7 +35,7 @@ func (c *Coordinator) Accepted() (current, previous string) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p := c.memory.Previous; c.clock.at(time.Now()).Before(p.Until) {
+	if p := c.memory.record().Previous; c.clock.at(time.Now()).Before(p.Until) {
 		previous = p.Fingerprint
 	}
 	return current, previous
