@@ -12,6 +12,7 @@ import (
 
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/internal/config"
+	"github.com/mintonce/mintonce/internal/feed"
 	"github.com/mintonce/mintonce/internal/httpapi"
 	"github.com/mintonce/mintonce/internal/wechatapi"
 	"github.com/mintonce/mintonce/wechat"
@@ -24,6 +25,7 @@ type fleet struct {
 	group   *coordinator.Group
 	events  *eventLog
 	meter   *meter
+	feed    *feed.Feed
 	api     httpapi.Changing
 	given   wechatapi.Memory // what SDKs were given
 	limits  httpapi.Limits   // of the API's callers
@@ -47,7 +49,7 @@ func identify(c *config.Config, name string, source config.Source) identity {
 
 func (a *app) newFleet(s *session) (*fleet, error) {
 	f := &fleet{
-		log: a.log, session: s, events: newEventLog(a.log, slog.LevelError), meter: newMeter(),
+		log: a.log, session: s, events: newEventLog(a.log, slog.LevelError), meter: newMeter(), feed: feed.New(s.store.Store),
 		known: make(map[string]identity), told: make(map[string]bool), opening: make(map[string]config.Source),
 	}
 	var err error
@@ -61,6 +63,7 @@ func (a *app) newFleet(s *session) (*fleet, error) {
 func (f *fleet) observe(e coordinator.Event) {
 	f.events.observe(e)
 	f.meter.Observe(e)
+	f.feed.Observe(e)
 }
 
 // open gives the group the source of a name, once.
@@ -173,12 +176,14 @@ func (f *fleet) apply(ctx context.Context, c *config.Config, d *change) error {
 		f.meter.Follow(member)
 		credentials[name] = f.meter.Count(member)
 	}
-	roster, _ := f.session.store.Store.(coordinator.Roster)
+	f.feed.Keep(slices.Collect(maps.Keys(f.known)))
+	roster, _ := coordinator.As[coordinator.Roster](f.session.store.Store)
 	f.api.Set(httpapi.New(httpapi.Config{
-		Credentials: credentials, Clients: c.Clients, WeChat: f.wechat(c), Limits: &f.limits, Instance: f.instance(), Roster: roster,
+		Credentials: credentials, Clients: c.Clients, WeChat: f.wechat(c), Limits: &f.limits, Instance: f.instance(), Roster: roster, Feed: f.feed,
 		Rejection: wechat.IsRejected, Wait: tokenWait, Log: f.log,
 		Metrics: f.meter.handler, Observe: f.meter.Request,
 	}))
+	f.feed.Disconnect() // those who look come back with the rights that they have now
 	const very = 10_000
 	if len(f.known) > very {
 		debug.FreeOSMemory() // reading so many takes ten times the memory of keeping them

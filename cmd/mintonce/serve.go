@@ -121,7 +121,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, load loader) error {
 	})
 	group.Go(func() error { return fleet.group.Run(running) })
 	if listener != nil {
-		a.listen(running, group, listener, &fleet.api)
+		a.listen(running, group, listener, fleet)
 	}
 	ended := make(chan error, 1)
 	go func() {
@@ -184,8 +184,9 @@ func (a *app) announce(s *session, f *fleet, listener net.Listener) {
 }
 
 // listen serves the HTTP API until ctx ends.
-func (a *app) listen(ctx context.Context, group *errgroup.Group, listener net.Listener, api http.Handler) {
-	server := httpapi.NewServer(api, a.log)
+func (a *app) listen(ctx context.Context, group *errgroup.Group, listener net.Listener, f *fleet) {
+	server := httpapi.NewServer(&f.api, a.log)
+	server.RegisterOnShutdown(f.feed.Close) // streams would last for as long as somebody looks
 	group.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("listen on %s: %w", listener.Addr(), err)

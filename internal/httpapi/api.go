@@ -14,6 +14,7 @@ import (
 
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/internal/config"
+	"github.com/mintonce/mintonce/internal/feed"
 	"github.com/mintonce/mintonce/internal/wechatapi"
 )
 
@@ -41,6 +42,8 @@ type Config struct {
 	Instance string
 	// Roster, if set, knows the processes that are alive.
 	Roster coordinator.Roster
+	// Feed, if set, is streamed to those who look.
+	Feed *feed.Feed
 	// Rejection says whether an errcode means that a token was rejected. A
 	// report with another code changes nothing. Nil: every code does.
 	Rejection func(errcode int) bool
@@ -108,6 +111,7 @@ func (a *api) routes() {
 	a.handle("/healthz", map[string]endpoint{http.MethodGet: a.healthz})
 	a.handle("/readyz", map[string]endpoint{http.MethodGet: a.readyz})
 	a.handle("/v1/me", map[string]endpoint{http.MethodGet: a.me})
+	a.handle("/v1/events", map[string]endpoint{http.MethodGet: a.events})
 	a.handle("/v1/overview", map[string]endpoint{http.MethodGet: a.overview})
 	if a.Metrics != nil {
 		a.handle("/metrics", map[string]endpoint{http.MethodGet: a.metrics})

@@ -27,6 +27,7 @@ const (
 	Failing Why = "failing"  // the last mint failed
 	Budget  Why = "budget"   // no more mints today
 	Overdue Why = "overdue"  // it was to be refreshed, and nobody does
+	Foreign Why = "foreign"  // somebody else mints with the credential
 	Doubt   Why = "doubt"    // the provider may not accept it
 	Away    Why = "store"    // the store does not answer
 )
@@ -61,6 +62,7 @@ func Judge(s coordinator.Status, err error) *Trouble {
 	add(s.Failure != nil, Failing)
 	add(s.Budget.MintLimit > 0 && s.Budget.Mints >= s.Budget.MintLimit, Budget)
 	add(valid && s.Failure == nil && s.Now.After(s.RefreshAt.Add(overdueAfter)), Overdue)
+	add(s.Foreign != nil && s.Foreign.Named, Foreign)
 	add(s.Doubt != "", Doubt)
 	add(err != nil && !unusable, Away)
 	if len(t.Why) == 0 {

@@ -31,6 +31,8 @@ func TestJudge(t *testing.T) {
 		{"none and failing", status{Now: now, Failure: &coordinator.FailureStatus{}}, nil, "&{critical [no-token failing]}"},
 		{"failing", well(func(s *status) { s.Failure = &coordinator.FailureStatus{}; s.RefreshAt = now.Add(-time.Hour) }), nil, "&{warning [failing]}"},
 		{"doubt", well(func(s *status) { s.Doubt = "rejected" }), nil, "&{warning [doubt]}"},
+		{"a stranger is suspected", well(func(s *status) { s.Foreign = &coordinator.ForeignStatus{Count: 1} }), nil, "<nil>"},
+		{"a stranger is named", well(func(s *status) { s.Foreign = &coordinator.ForeignStatus{Count: 2, Named: true} }), nil, "&{warning [foreign]}"},
 		{"due for a minute", well(func(s *status) { s.RefreshAt = now.Add(-time.Minute) }), nil, "<nil>"},
 		{"due for longer", well(func(s *status) { s.RefreshAt = now.Add(-time.Minute - 1) }), nil, "&{warning [overdue]}"},
 		{"budget left", well(func(s *status) { s.Budget = coordinator.BudgetStatus{Mints: 9, MintLimit: 10} }), nil, "<nil>"},
