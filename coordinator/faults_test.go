@@ -588,3 +588,80 @@ func TestReportOutlastsTheStore(t *testing.T) {
 		faults.Heal()
 	})
 }
+
+// TestHintDuringAFlightOfACaller: a look that was answered before the change
+// that the hint is about does not use the hint up (found by simulation).
+func TestHintDuringAFlightOfACaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a, _ := f.member("a")
+		b, faults := f.member("b")
+		token(t, a)
+		<-f.provider.arrived
+		defer f.runs(b)()
+		go a.Rotate(t.Context())
+		<-f.provider.arrived
+		synctest.Wait()                                       // b has heard that it began
+		faults.Delay(storetest.Load, 1, 500*time.Millisecond) // until after the commit
+		go b.Refresh(t.Context())
+		time.Sleep(5 * time.Second)
+		if got := token(t, b); got.Generation != 2 {
+			t.Errorf("5 s after a rotation, it serves %v", got)
+		}
+	})
+}
+
+// TestForkWhereNothingCanBeWritten: what others have minted is served, though
+// the two histories cannot be joined yet (found by simulation).
+func TestForkWhereNothingCanBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a, _ := f.member("a")
+		b, faults := f.member("b")
+		first := token(t, a)
+		token(t, b)
+		before := f.memory.Contents()
+		if _, err := b.Rotate(t.Context()); err != nil { // a has not heard of it
+			t.Fatal(err)
+		}
+		f.memory.Restore(before) // and is never to hear of it
+		time.Sleep(time.Minute)
+		second, err := a.Rotate(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		faults.Fail(storetest.Swap, storetest.Always, errDown)
+		faults.Fail(storetest.Lock, storetest.Always, errDown)
+		defer f.runs(b)()
+		time.Sleep(time.Second)
+		if got := token(t, b); got.Value != second.Value || got.Value == first.Value {
+			t.Errorf("got %v, want the token that the store holds, %v", got, second)
+		}
+	})
+}
+
+// TestLongOutageOfBoth: failures that could not be written do not push out of
+// the lineage what tells that the store has missed nothing (found by
+// simulation).
+func TestLongOutageOfBoth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.provider.traits.Kind, f.provider.traits.RenewsWithin = coordinator.Idempotent, 5*time.Minute
+		c, faults := f.member("a")
+		tok := token(t, c)
+		away(faults)
+		for range 100 {
+			f.provider.fail(errDown)
+		}
+		defer f.runs(c)()
+		time.Sleep(time.Until(tok.ExpiresAt()) + 2*time.Hour)
+		faults.Heal()
+		if got := token(t, c); got.Generation != 2 {
+			t.Errorf("got %v", got)
+		}
+		time.Sleep(time.Minute)
+		if got := f.events.count(coordinator.EventForked); got != 0 {
+			t.Errorf("%d forks, though nobody else has written", got)
+		}
+	})
+}

@@ -2,9 +2,10 @@ package coordinator
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 )
 
@@ -16,7 +17,7 @@ type flight struct {
 	done    chan struct{}      // closed when the flight has ended
 	err     error              // why it did not settle; read after done
 	waiters int                // guarded by Coordinator.mu, like the rest
-	again   bool               // somebody joined: look once more before ending
+	again   bool               // somebody joined, or there are news: look once more before ending
 	left    context.Context    // ends when the last waiter leaves
 	leave   context.CancelFunc // ends left
 
@@ -32,6 +33,17 @@ func (c *Coordinator) fly() *flight {
 		c.start()
 	}
 	return c.flight
+}
+
+// lookAnew has news looked at: a flight under way may have looked before they
+// came, and somebody else may have started it.
+func (c *Coordinator) lookAnew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.quiet = time.Time{}
+	if c.flight != nil {
+		c.flight.again = true
+	}
 }
 
 // start begins a flight. The caller holds mu.
@@ -108,7 +120,7 @@ func (c *Coordinator) run(f *flight) {
 			continue
 		}
 		f.err, c.obstacle, c.flight, c.rotation = err, err, nil, nil
-		c.rest(err)
+		c.rest(err, f.again)
 		c.mu.Unlock()
 		f.leave()
 		close(f.done)
@@ -120,11 +132,12 @@ func (c *Coordinator) run(f *flight) {
 }
 
 // rest sees to it that calls of Token do not start one flight after another
-// while there is nothing to gain. The caller holds mu.
-func (c *Coordinator) rest(err error) {
+// while there is nothing to gain, and that a look which is still owed is not
+// forgotten. The caller holds mu.
+func (c *Coordinator) rest(err error, again bool) {
 	now := time.Now()
 	c.quiet = time.Time{}
-	c.missed = errors.Is(err, ErrStoreUnavailable)
+	c.missed = again || errors.Is(err, ErrStoreUnavailable)
 	if plan := c.planAt(now, nil); err != nil || c.ahead || plan.Action == Mint {
 		c.quiet = now.Add(retryPause())
 	}
@@ -329,7 +342,13 @@ func worthWaiting(obstacle error) time.Duration {
 // in step.
 func retryPause() time.Duration { return 500*time.Millisecond + jitter(time.Second) }
 
-func jitter(most time.Duration) time.Duration { return rand.N(most) }
+// jitter draws a time below most. It comes from crypto/rand, as all that this
+// package draws, so that a simulation that seeds that can be repeated.
+func jitter(most time.Duration) time.Duration {
+	var random [8]byte
+	rand.Read(random[:]) // never fails: crypto/rand ends the process instead
+	return time.Duration(binary.BigEndian.Uint64(random[:]) % uint64(most))
+}
 
 // inTheWay says why the record was not settled when waiting ended.
 func (c *Coordinator) inTheWay(end error) error {

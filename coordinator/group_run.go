@@ -138,6 +138,7 @@ func (g *Group) look(ctx context.Context, batch []*member) {
 			g.rest(m)
 			continue
 		}
+		m.lookAnew()
 		g.fly(m)
 	}
 }

@@ -296,7 +296,8 @@ func (c *Coordinator) fail(m *mint, err error) error {
 		c.emit(c.eventNow(EventLockLost))
 	}
 	took := time.Since(m.sent)
-	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.StoreTimeout)
+	// Longer than one call may take: a store that does not answer is noticed.
+	ctx, cancel := context.WithTimeout(context.Background(), 2*c.cfg.StoreTimeout)
 	defer cancel()
 	_, failed := c.update(ctx, false, true, func(draft Record, now time.Time) (Record, []Event, bool) {
 		e := c.event(EventUnanswered, now)
@@ -366,6 +367,7 @@ func (c *Coordinator) mintUnlocked(plan Plan) error {
 	memory := c.memory.record()
 	m.prev = memory.Grant.token(c.clock)
 	m.attempt.Deadline = now.Add(c.cfg.MintTimeout + deadlineSlack)
+	before, ahead := memory.Lineage, c.ahead
 	draft := memory.Child(NewStamp(memory, now)).Begin(m.attempt, now, c.traits)
 	c.mu.Unlock()
 
@@ -375,7 +377,11 @@ func (c *Coordinator) mintUnlocked(plan Plan) error {
 		if !errors.As(err, &source) {
 			source = &SourceError{Class: Transient, Message: "no answer from the provider"}
 		}
-		c.adopt(draft.Abandon(m.attempt.ID).Fail(c.failure(draft, now, source)))
+		failed := draft.Abandon(m.attempt.ID).Fail(c.failure(draft, now, source))
+		if ahead {
+			failed.Lineage = before // or the failures of a long outage would push out of it what tells a fork
+		}
+		c.adopt(failed)
 		return err
 	}
 	record, kind := draft.Commit(m.attempt.ID, c.grant(m, token), c.traits)

@@ -52,9 +52,7 @@ func (c *Coordinator) sleep(ctx context.Context, news <-chan struct{}) {
 	defer timer.Stop()
 	select {
 	case <-news:
-		c.mu.Lock()
-		c.quiet = time.Time{} // something has changed: worth another look
-		c.mu.Unlock()
+		c.lookAnew()
 	case <-timer.C:
 	case <-ctx.Done():
 	}

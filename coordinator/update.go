@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -50,8 +49,8 @@ func (c *Coordinator) update(ctx context.Context, fresh, adoptCredential bool, a
 			return base.record, nil
 		}
 		err = c.swap(ctx, base.old, next, events)
-		if errors.Is(err, ErrStoreUnavailable) && base.relation == Level {
-			c.learn(base.record, base.clock) // a store that refuses to write still tells what there is to serve
+		if errors.Is(err, ErrStoreUnavailable) {
+			c.learnUnwritten(base, next)
 		}
 		if !errors.Is(err, ErrConflict) {
 			return next, err
@@ -188,6 +187,17 @@ func (c *Coordinator) keep(r Record, clock storeClock) {
 	c.copyRecord()
 }
 
+// learnUnwritten remembers what was read, where nothing could be written: a
+// store that only reads still tells what there is to serve.
+func (c *Coordinator) learnUnwritten(b base, next Record) {
+	switch b.relation {
+	case Level:
+		c.learn(b.record, b.clock)
+	case Forked:
+		c.adopt(next) // it may have been stored: the next look tells
+	}
+}
+
 // learn remembers a record that the store holds. A slower look must not take
 // back what a faster write has learned.
 func (c *Coordinator) learn(r Record, clock storeClock) {
@@ -227,5 +237,5 @@ func (c *Coordinator) answered(ctx context.Context, err error) error {
 
 // pause spreads processes that keep overtaking each other.
 func pause(ctx context.Context, try int) {
-	rest(ctx, rand.N(time.Millisecond*time.Duration(1+min(try, 20))))
+	rest(ctx, jitter(time.Millisecond*time.Duration(1+min(try, 20))))
 }

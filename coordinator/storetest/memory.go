@@ -25,7 +25,7 @@ type Memory struct {
 	mu       sync.Mutex // guards all below
 	contents Contents
 	locks    map[string]*memoryLease
-	watchers map[string]map[*memoryWatch]struct{}
+	watchers map[string][]*memoryWatch
 	skew     time.Duration
 
 	instances map[string]coordinator.Instance // by ID
@@ -40,7 +40,7 @@ type Contents struct {
 
 // NewMemory returns an empty Memory.
 func NewMemory() *Memory {
-	m := &Memory{locks: make(map[string]*memoryLease), watchers: make(map[string]map[*memoryWatch]struct{}), instances: make(map[string]coordinator.Instance)}
+	m := &Memory{locks: make(map[string]*memoryLease), watchers: make(map[string][]*memoryWatch), instances: make(map[string]coordinator.Instance)}
 	m.roster.Backend = announcing{m}
 	m.contents = m.contents.clone()
 	return m

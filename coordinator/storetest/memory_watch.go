@@ -1,6 +1,9 @@
 package storetest
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // memoryWatch is one watcher of one name.
 type memoryWatch struct {
@@ -16,15 +19,12 @@ func (m *Memory) Watch(name string, notify func()) (stop func()) {
 	w.hint() // the one that says that watching has begun
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.watchers[name] == nil {
-		m.watchers[name] = make(map[*memoryWatch]struct{})
-	}
-	m.watchers[name][w] = struct{}{}
+	m.watchers[name] = append(m.watchers[name], w)
 	go w.run(notify)
 	quit := sync.OnceFunc(func() { close(w.quit) })
 	return func() {
 		m.mu.Lock()
-		delete(m.watchers[name], w)
+		m.watchers[name] = slices.DeleteFunc(m.watchers[name], func(other *memoryWatch) bool { return other == w })
 		m.mu.Unlock()
 		quit()
 		<-w.done
@@ -55,9 +55,10 @@ func (w *memoryWatch) hint() {
 	}
 }
 
-// hint tells the watchers of name. m.mu is held.
+// hint tells the watchers of name, in the order in which they came, so that a
+// simulation can be repeated. m.mu is held.
 func (m *Memory) hint(name string) {
-	for w := range m.watchers[name] {
+	for _, w := range m.watchers[name] {
 		w.hint()
 	}
 }
