@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -146,6 +148,34 @@ func TestRotateForcesAToken(t *testing.T) {
 
 // One request per mint also means one connection per mint: net/http repeats a
 // GET on a reused connection that breaks.
+// TestNoMintIsRepeatedByNetHTTP: a server may process a request and close the
+// connection without an answer. If the connection had been used before,
+// net/http takes it for stale and sends a GET again by itself: one call, two
+// mints, and the token of the first is dead before anybody has seen it.
+func TestNoMintIsRepeatedByNetHTTP(t *testing.T) {
+	type used struct{}
+	var requests atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := requests.Add(1)
+		if r.Context().Value(used{}).(*atomic.Int32).Add(1) > 1 {
+			panic(http.ErrAbortHandler)
+		}
+		fmt.Fprintf(w, `{"access_token":"token-%d","expires_in":7200}`, n)
+	}))
+	server.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
+		return context.WithValue(ctx, used{}, new(atomic.Int32))
+	}
+	server.Start()
+	defer server.Close()
+	source := wechat.NewClassicToken(appID, secret, wechat.Config{API: server.URL})
+	for range 2 {
+		mustMint(t, source)
+	}
+	if n := requests.Load(); n != 2 {
+		t.Errorf("2 mints were %d requests", n)
+	}
+}
+
 func TestMintsDoNotShareConnections(t *testing.T) {
 	fake := newFake(t, wechattest.Config{})
 	var dialled atomic.Int32
