@@ -16,6 +16,7 @@ import (
 	"github.com/mintonce/mintonce/internal/config"
 	"github.com/mintonce/mintonce/internal/filewatch"
 	"github.com/mintonce/mintonce/internal/plain"
+	"github.com/mintonce/mintonce/internal/tlsfiles"
 )
 
 const (
@@ -39,12 +40,17 @@ type reloader struct {
 	load    loader
 	watcher *filewatch.Watcher // nil if the system has none to give
 	hangup  chan os.Signal
-	differ  string // the keys that were warned of last
+	tls     *tlsfiles.Server // nil without TLS
+	differ  string           // the keys that were warned of last
+	refused string           // what was said last of a certificate that cannot be used
 }
 
 // newReloader begins to watch; nothing that happens from then on is missed.
-func newReloader(f *fleet, file string, load loader) *reloader {
+func newReloader(f *fleet, e *endpoint, file string, load loader) *reloader {
 	r := &reloader{fleet: f, file: file, load: load, hangup: make(chan os.Signal, 1)}
+	if e != nil {
+		r.tls = e.tls
+	}
 	signal.Notify(r.hangup, syscall.SIGHUP)
 	var err error
 	if r.watcher, err = filewatch.New(); err != nil {
@@ -80,7 +86,8 @@ func (r *reloader) run(ctx context.Context) {
 		case <-changes:
 		case <-later.C:
 		}
-		if !r.reload(ctx, asked) {
+		reloaded, renewed := r.reload(ctx, asked), r.renew(asked)
+		if !reloaded || !renewed {
 			later.Reset(laterPause)
 		}
 		r.watch()
@@ -139,7 +146,8 @@ func (r *reloader) keepFixed(c *config.Config) {
 		old, next *string
 	}{
 		{"store", &r.config.Store, &c.Store}, {"fallback", &r.config.Fallback, &c.Fallback}, {"prefix", &r.config.Prefix, &c.Prefix},
-		{"instance", &r.config.Instance, &c.Instance}, {"listen", &r.config.Listen, &c.Listen},
+		{"instance", &r.config.Instance, &c.Instance}, {"listen", &r.config.Listen, &c.Listen}, {"listen_mode", &r.config.ListenMode, &c.ListenMode},
+		{"tls.cert_file", &r.config.TLS.CertFile, &c.TLS.CertFile}, {"tls.key_file", &r.config.TLS.KeyFile, &c.TLS.KeyFile}, {"tls.client_ca_file", &r.config.TLS.ClientCAFile, &c.TLS.ClientCAFile},
 		{"log_level", &r.config.LogLevel, &c.LogLevel}, {"log_format", &r.config.LogFormat, &c.LogFormat},
 	} {
 		if *fixed.old != *fixed.next {
@@ -152,6 +160,27 @@ func (r *reloader) keepFixed(c *config.Config) {
 		r.log.Warn("changed in the config, and in use after a restart only", "keys", keys)
 	}
 	r.differ = keys
+}
+
+// renew reads the certificate again. It returns false if that must be tried
+// again, because half of a pair has been replaced so far.
+func (r *reloader) renew(asked bool) bool {
+	if r.tls == nil {
+		return true
+	}
+	changed, err := r.tls.Reload()
+	if err != nil {
+		if text := plain.Text(r.config.WrongTLS(err)); text != r.refused || asked {
+			r.log.Error("certificate refused: the one before stays in use", "problem", text, "until", r.tls.Leaf().NotAfter.UTC().Format(time.RFC3339))
+			r.refused = text
+		}
+		return false
+	}
+	r.refused = ""
+	if changed {
+		r.log.Info("certificate replaced", "until", r.tls.Leaf().NotAfter.UTC().Format(time.RFC3339))
+	}
+	return true
 }
 
 // tell logs why a config is not in use, once for the same reason.
@@ -226,9 +255,15 @@ func (r *reloader) watch() {
 		base := filepath.Base(path)
 		return filewatch.Interest{Folder: filepath.Dir(path), Matches: func(name string) bool { return name == base }}
 	}
-	interests := []filewatch.Interest{only(r.file)}
-	if behind, err := filepath.EvalSymlinks(r.file); err == nil {
-		interests = append(interests, only(behind))
+	var interests []filewatch.Interest
+	for _, file := range []string{r.file, r.config.TLS.CertFile, r.config.TLS.KeyFile, r.config.TLS.ClientCAFile} {
+		if file == "" {
+			continue
+		}
+		interests = append(interests, only(file))
+		if behind, err := filepath.EvalSymlinks(file); err == nil && behind != file {
+			interests = append(interests, only(behind))
+		}
 	}
 	if from := r.config.TokensFrom; from != "" {
 		folder, pattern := config.TokenFolder(from)

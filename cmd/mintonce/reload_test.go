@@ -49,6 +49,13 @@ func (b *lockedBuffer) take() string {
 	return b.text.String()
 }
 
+// peek returns what take would return, and leaves it there.
+func (b *lockedBuffer) peek() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
 // start serves files, in which API stands for the fake WeChat.
 func start(t *testing.T, files map[string]string) *running {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mintonce/mintonce/internal/config"
 	"github.com/mintonce/mintonce/internal/httpapi"
+	"github.com/mintonce/mintonce/internal/plain"
 	"github.com/mintonce/mintonce/wechat/wechattest"
 	"github.com/spf13/cobra"
 )
@@ -125,3 +126,11 @@ A ticket, and an app of WeCom, are for a config file:
 
   export MINTONCE_WECOM_SECRET=` + wechattest.CorpSecret + `
 `
+
+func listenError(address string, err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return fmt.Errorf("cannot listen on %s (%s): choose another address with --listen", address, plain.Text(err))
+}

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +17,7 @@ import (
 	"time"
 
 	"github.com/mintonce/mintonce/internal/redistest"
+	"github.com/mintonce/mintonce/internal/tlstest"
 	"github.com/mintonce/mintonce/wechat/wechattest"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -94,7 +99,8 @@ func params(t *testing.T, dir string, setup func(*testscript.Env)) testscript.Pa
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"oneline": oneLine, "await": await, "http": request, "eventually": eventually, "file-mode": fileMode, "sigterm": sigterm, "sighup": sighup,
+			"oneline": oneLine, "await": await, "http": request, "eventually": eventually, "file-mode": fileMode, "sigterm": sigterm, "sighup": sighup, "sigkill": sigkill,
+			"certificates": certificates(t),
 		},
 	}
 }
@@ -197,7 +203,8 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 
 func send(ts *testscript.TestScript, args []string) (int, string) {
 	args = append(args, "", "")
-	r, err := http.NewRequest(args[0], args[1], strings.NewReader(args[2]))
+	client, url := clientFor(ts, args[1])
+	r, err := http.NewRequest(args[0], url, strings.NewReader(args[2]))
 	ts.Check(err)
 	if args[2] != "" {
 		r.Header.Set("Content-Type", "application/json")
@@ -208,16 +215,60 @@ func send(ts *testscript.TestScript, args []string) (int, string) {
 	if args[3] != "" {
 		r.Header.Set("Authorization", "Bearer "+args[3])
 	}
-	response, err := http.DefaultClient.Do(r)
-	ts.Check(err)
+	response, err := client.Do(r)
+	if err != nil {
+		return http.StatusBadGateway, err.Error()
+	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	ts.Check(err)
 	var text strings.Builder
 	text.WriteString(response.Status + "\n")
+	if response.TLS != nil {
+		text.WriteString("Certificate: " + response.TLS.PeerCertificates[0].Subject.CommonName + "\n")
+	}
 	response.Header.Write(&text)
 	text.WriteString("\n" + string(body))
 	return response.StatusCode, text.String()
+}
+
+// clientFor returns a client for a URL. One of the form unix:SOCKET:PATH goes
+// through a socket. For https, ca.crt says whom to trust, and $CERT names the
+// folder of the certificate to show.
+func clientFor(ts *testscript.TestScript, url string) (*http.Client, string) {
+	transport := &http.Transport{DisableKeepAlives: true}
+	if rest, ok := strings.CutPrefix(url, "unix:"); ok {
+		socket, path, _ := strings.Cut(rest, ":")
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", ts.MkAbs(socket))
+		}
+		url = "http://mintonce" + path
+	}
+	if strings.HasPrefix(url, "https:") {
+		transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+		transport.TLSClientConfig.RootCAs.AppendCertsFromPEM([]byte(ts.ReadFile("ca.crt")))
+		if folder := ts.Getenv("CERT"); folder != "" {
+			pair, err := tls.LoadX509KeyPair(ts.MkAbs(folder+"/tls.crt"), ts.MkAbs(folder+"/tls.key"))
+			ts.Check(err)
+			transport.TLSClientConfig.Certificates = []tls.Certificate{pair}
+		}
+	}
+	return &http.Client{Transport: transport}, url
+}
+
+// certificates makes an authority, ca.crt, and for each name a folder with a
+// certificate for this machine and for NAME.example.
+func certificates(t *testing.T) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, names []string) {
+		ca := tlstest.NewCA(t)
+		ts.Check(os.WriteFile(ts.MkAbs("ca.crt"), ca.PEM, 0o600))
+		for _, name := range names {
+			pair := ca.Issue(24*time.Hour, name, "127.0.0.1", name+".example")
+			ts.Check(os.Mkdir(ts.MkAbs(name), 0o700))
+			ts.Check(os.WriteFile(ts.MkAbs(name+"/tls.crt"), pair.Cert, 0o600))
+			ts.Check(os.WriteFile(ts.MkAbs(name+"/tls.key"), pair.Key, 0o600))
+		}
+	}
 }
 
 // sigterm LABEL sends SIGTERM to the command that was started last with this
@@ -229,6 +280,11 @@ func sigterm(ts *testscript.TestScript, _ bool, args []string) {
 // sighup LABEL sends SIGHUP, as somebody does who has changed the config.
 func sighup(ts *testscript.TestScript, _ bool, args []string) {
 	sendSignal(ts, args, syscall.SIGHUP)
+}
+
+// sigkill LABEL ends the command that was started last with this label.
+func sigkill(ts *testscript.TestScript, _ bool, args []string) {
+	sendSignal(ts, args, syscall.SIGKILL)
 }
 
 func sendSignal(ts *testscript.TestScript, args []string, signal os.Signal) {

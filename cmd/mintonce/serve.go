@@ -2,27 +2,19 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/mintonce/mintonce/internal/config"
-	"github.com/mintonce/mintonce/internal/httpapi"
-	"github.com/mintonce/mintonce/internal/plain"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 )
 
 const (
-	// requestsEnd is how long requests under way may take once the process was
-	// told to stop.
-	requestsEnd = 5 * time.Second
 	// serveEnds bounds the way from the signal to the exit. Kubernetes kills
 	// after 30 s.
 	serveEnds = 25 * time.Second
@@ -47,12 +39,14 @@ It answers as WeChat does, too, at GET /cgi-bin/token, POST
 /cgi-bin/stable_token and GET /cgi-bin/ticket/getticket: an SDK in any
 language changes its host, sends a client's key as its AppSecret, and mints no
 more.
-On a loopback address no key is needed unless the config file lists clients;
-any other address needs them.
+On a loopback address and on a Unix socket no key is needed unless the config
+file lists clients; any other address needs them. With tls in the config file
+it speaks TLS.
 
-SIGHUP, or a change of the config file, of a token file or of a secret: it
-reads the config again, and adds, removes and changes tokens and clients. A
-config with a mistake is refused, and the one before stays in use.
+SIGHUP, or a change of the config file, of a token file, of a secret or of a
+certificate: it reads the config again, and adds, removes and changes tokens
+and clients. A config with a mistake, or half of a certificate, is refused, and
+what was in use before stays in use.
 
 SIGTERM or SIGINT: it stops listening, finishes a mint under way, releases the
 lock and exits with 0, after 25 seconds at most. A second signal ends it at
@@ -85,7 +79,7 @@ once.`,
 			return a.serve(cmd.Context(), c, load)
 		},
 	}
-	cmd.Flags().StringVar(&listen, "listen", "", "`HOST:PORT` of the HTTP API (default none)")
+	cmd.Flags().StringVar(&listen, "listen", "", "`ADDRESS` of the HTTP API: HOST:PORT or unix:PATH\n(default none)")
 	return cmd
 }
 
@@ -100,19 +94,17 @@ func (a *app) serve(ctx context.Context, c *config.Config, load loader) error {
 	if err != nil {
 		return err
 	}
-	var listener net.Listener
-	if c.Listen != "" {
-		if listener, err = net.Listen("tcp", c.Listen); err != nil {
-			return listenError(c.Listen, err)
-		}
+	endpoint, err := a.openEndpoint(ctx, c)
+	if err != nil {
+		return err
 	}
 	follow := func(context.Context) {} // without a config file, nothing changes
 	if a.flags.config != "" {
-		reloader := newReloader(fleet, a.flags.config, load)
+		reloader := newReloader(fleet, endpoint, a.flags.config, load)
 		defer reloader.close()
 		follow = reloader.run
 	}
-	a.announce(s, fleet, listener)
+	a.announce(s, fleet, endpoint)
 
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -120,8 +112,8 @@ func (a *app) serve(ctx context.Context, c *config.Config, load loader) error {
 		return nil
 	})
 	group.Go(func() error { return fleet.group.Run(running) })
-	if listener != nil {
-		a.listen(running, group, listener, fleet)
+	if endpoint != nil {
+		a.answer(running, group, endpoint, fleet)
 	}
 	ended := make(chan error, 1)
 	go func() {
@@ -167,7 +159,7 @@ func stopReason(ctx context.Context) string {
 }
 
 // announce writes the line that says what this process does.
-func (a *app) announce(s *session, f *fleet, listener net.Listener) {
+func (a *app) announce(s *session, f *fleet, e *endpoint) {
 	names := slices.Sorted(maps.Keys(f.known))
 	shown := strings.Join(names[:min(len(names), enough)], ",")
 	if len(names) > enough {
@@ -177,38 +169,8 @@ func (a *app) announce(s *session, f *fleet, listener net.Listener) {
 	if s.cfg.Fallback != "" {
 		attrs = append(attrs, "fallback", s.cfg.Fallback)
 	}
-	if listener != nil {
-		attrs = append(attrs, "listen", listener.Addr().String(), "clients", len(s.cfg.Clients))
+	if e != nil {
+		attrs = append(attrs, e.attrs(s.cfg)...)
 	}
 	a.log.Info("serving", attrs...)
-}
-
-// listen serves the HTTP API until ctx ends.
-func (a *app) listen(ctx context.Context, group *errgroup.Group, listener net.Listener, f *fleet) {
-	server := httpapi.NewServer(&f.api, a.log)
-	server.RegisterOnShutdown(f.feed.Close) // streams would last for as long as somebody looks
-	group.Go(func() error {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("listen on %s: %w", listener.Addr(), err)
-		}
-		return nil
-	})
-	group.Go(func() error {
-		<-ctx.Done()
-		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestsEnd)
-		defer cancel()
-		if err := server.Shutdown(limited); err != nil {
-			a.log.Warn("requests broken off", "after", requestsEnd)
-			_ = server.Close() // it has no error that matters by now
-		}
-		return nil
-	})
-}
-
-func listenError(address string, err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		err = op.Err
-	}
-	return fmt.Errorf("cannot listen on %s (%s): choose another address with --listen", address, plain.Text(err))
 }

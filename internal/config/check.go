@@ -1,14 +1,13 @@
 package config
 
 import (
-	"net"
-	"net/netip"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/internal/listen"
 	"github.com/mintonce/mintonce/internal/storeurl"
 )
 
@@ -27,6 +26,14 @@ func (c *Config) anchor(dir string) error {
 	if c.TokensFrom != "" && !filepath.IsAbs(c.TokensFrom) {
 		c.TokensFrom = filepath.Join(dir, c.TokensFrom)
 	}
+	if address, err := listen.Parse(c.Listen); err == nil {
+		c.Listen = address.Below(dir).String()
+	}
+	for _, file := range []*string{&c.TLS.CertFile, &c.TLS.KeyFile, &c.TLS.ClientCAFile} {
+		if *file != "" && !filepath.IsAbs(*file) {
+			*file = filepath.Join(dir, *file)
+		}
+	}
 	anchorSecrets(dir, c.Tokens)
 	return nil
 }
@@ -44,7 +51,7 @@ func anchorSecrets(dir string, tokens map[string]Token) {
 // Check finds the first mistake and fills in the defaults of the tokens. It
 // reads no secret: that is for WeChat.Source.
 func (c *Config) Check() error {
-	for _, check := range []func() error{c.checkStores, c.checkNames, c.checkTokens, c.checkTickets, c.checkShared, c.checkClients, c.checkListen} {
+	for _, check := range []func() error{c.checkStores, c.checkNames, c.checkTokens, c.checkTickets, c.checkShared, c.checkListen, c.checkTLS, c.checkClients} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -127,36 +134,4 @@ func (c *Config) sameAccount(name, other string) error {
 	}
 	return c.wrong("tokens."+name, "is the same account in the same mode as "+other,
 		"keep one of them: an account needs one record, or its tokens end each other")
-}
-
-func (c *Config) checkListen() error {
-	if c.Listen == "" {
-		return nil
-	}
-	host, port, err := net.SplitHostPort(c.Listen)
-	if err != nil || port == "" {
-		return c.wrong("listen", "is not of the form HOST:PORT", "use 127.0.0.1:8420, or :8420 for every address")
-	}
-	if _, err := net.LookupPort("tcp", port); err != nil {
-		return c.wrong("listen", "has a bad port", "use a number from 0 to 65535")
-	}
-	if !loopback(host) && len(c.Clients) == 0 {
-		return c.wrong("listen", "can be reached by others than this machine, and no clients are set",
-			"list clients with their keys in the config file, or listen on 127.0.0.1:%s", port)
-	}
-	return nil
-}
-
-// OnLoopback reports whether Listen can be reached from this machine only.
-func (c *Config) OnLoopback() bool {
-	host, _, err := net.SplitHostPort(c.Listen)
-	return err == nil && loopback(host)
-}
-
-func loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
 }

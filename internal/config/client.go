@@ -12,7 +12,7 @@ import (
 )
 
 func (c *Config) checkClients() error {
-	names, keys := make(map[string]bool), make(map[string]string)
+	names, keys, certs := make(map[string]bool), make(map[string]string), make(map[string]string)
 	for i := range c.Clients {
 		client, key := &c.Clients[i], fmt.Sprintf("clients[%d]", i+1)
 		if err := c.checkClient(client, key); err != nil {
@@ -21,10 +21,13 @@ func (c *Config) checkClients() error {
 		if names[client.Name] {
 			return c.wrong(key+".name", "is that of another client", "give each client a name of its own")
 		}
-		if other := keys[client.KeySHA256]; other != "" {
+		if other := keys[client.KeySHA256]; client.KeySHA256 != "" && other != "" {
 			return c.wrong(key+".key_sha256", "is that of "+other+", too", "give each client a key of its own")
 		}
-		names[client.Name], keys[client.KeySHA256] = true, client.Name
+		if other := certs[client.CertName]; client.CertName != "" && other != "" {
+			return c.wrong(key+".cert_name", "is that of "+other+", too", "give each client a certificate of its own")
+		}
+		names[client.Name], keys[client.KeySHA256], certs[client.CertName] = true, client.Name, client.Name
 	}
 	return nil
 }
@@ -46,9 +49,14 @@ func (c *Config) checkClient(client *Client, key string) error {
 	if coordinator.CheckName(client.Name) != nil {
 		return c.wrong(key+".name", "is not a good name", "use 1 to 64 characters of A-Z a-z 0-9 . _ -")
 	}
+	if client.CertName != "" && c.TLS.ClientCAFile == "" {
+		return c.wrong(key+".cert_name", "needs certificates of clients to be checked", "set tls.client_ca_file, or leave it out")
+	}
 	client.KeySHA256 = strings.ToLower(client.KeySHA256)
-	if digest, err := hex.DecodeString(client.KeySHA256); err != nil || len(digest) != sha256.Size {
-		return c.wrong(key+".key_sha256", "is not 64 hex digits", "make a key and its entry with: mintonce client %s --tokens ...", client.Name)
+	if client.KeySHA256 != "" || client.CertName == "" {
+		if err := c.checkHash(client, key); err != nil {
+			return err
+		}
 	}
 	if len(client.Tokens) == 0 {
 		return c.wrong(key+".tokens", "is empty", "list the names of the tokens that the client may use")
@@ -83,6 +91,13 @@ func (c *Config) checkClient(client *Client, key string) error {
 		if !slices.Contains(allRights, right) {
 			return c.wrong(key+".rights", "has "+printable(string(right))+", which is not a right", "use read, report or operate")
 		}
+	}
+	return nil
+}
+
+func (c *Config) checkHash(client *Client, key string) error {
+	if digest, err := hex.DecodeString(client.KeySHA256); err != nil || len(digest) != sha256.Size {
+		return c.wrong(key+".key_sha256", "is not 64 hex digits", "make a key and its entry with: mintonce client %s --tokens ...", client.Name)
 	}
 	return nil
 }

@@ -17,11 +17,14 @@ type Config struct {
 	Fallback  string // a file store for the last-known-good copy; may be empty
 	Prefix    string // separates fleets that share one store
 	Instance  string // this process's name in records
-	Listen    string // HOST:PORT of the HTTP API; empty for none
+	Listen    string // HOST:PORT or unix:PATH of the HTTP API; empty for none
 	LogLevel  string // debug, info, warn or error
 	LogFormat string // text or json
 	Tokens    map[string]Token
 	Clients   []Client
+
+	ListenMode string // of a Unix socket, in octal; default 0600
+	TLS        TLS
 
 	// TokensFrom names more files with tokens: a folder or a glob. Read has
 	// put what they hold into Tokens.
@@ -67,7 +70,8 @@ func (t Token) at(key, field string) string {
 // Client is a user of the HTTP API.
 type Client struct {
 	Name      string
-	KeySHA256 string   // in hex, of the key that the client sends
+	KeySHA256 string   // in hex, of the key that the client sends; may be empty with CertName
+	CertName  string   // a name in the client's certificate, which then stands for a key
 	Tokens    []string // those that it may use: names, or patterns such as merchant-*
 	Rights    []Right  // default: DefaultRights
 	Rate      float64  // requests a second that it may send; default DefaultRate
@@ -75,6 +79,13 @@ type Client struct {
 
 	exact    []string // of Tokens, sorted
 	patterns []string // of Tokens
+}
+
+// TLS names the files of the HTTP API's certificate. They are read again when
+// they change.
+type TLS struct {
+	CertFile, KeyFile string // empty for plain HTTP
+	ClientCAFile      string // who may sign certificates of clients; empty: they need none
 }
 
 // Right is what a client may do.

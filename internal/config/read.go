@@ -130,6 +130,14 @@ func (r *reader) root(n node) {
 		"prefix":      r.text(&c.Prefix),
 		"instance":    r.text(&c.Instance),
 		"listen":      r.text(&c.Listen),
+		"listen_mode": r.text(&c.ListenMode),
+		"tls": func(n node) {
+			r.mapping(n, map[string]func(node){
+				"cert_file":      r.text(&c.TLS.CertFile),
+				"key_file":       r.text(&c.TLS.KeyFile),
+				"client_ca_file": r.text(&c.TLS.ClientCAFile),
+			})
+		},
 		"log_level":   r.text(&c.LogLevel),
 		"log_format":  r.text(&c.LogFormat),
 		"tokens":      func(n node) { c.Tokens = r.tokens(n) },
@@ -182,6 +190,7 @@ func (r *reader) clients(n node) {
 		r.mapping(n, map[string]func(node){
 			"name":       r.text(&c.Name),
 			"key_sha256": r.text(&c.KeySHA256),
+			"cert_name":  r.text(&c.CertName),
 			"tokens":     r.texts(func(s string) { c.Tokens = append(c.Tokens, s) }),
 			"rights":     r.texts(func(s string) { c.Rights = append(c.Rights, Right(s)) }),
 			"rate":       r.number(&c.Rate),

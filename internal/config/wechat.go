@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/mintonce/mintonce/internal/listen"
 	"github.com/mintonce/mintonce/wechat"
 )
 
@@ -84,7 +85,7 @@ func (c *Config) checkAPI(key, api string, allowPlainHTTP bool, source func(secr
 		return c.wrong(key+".api", "is not a URL", "use the form https://HOST")
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return c.wrong(key+".api", "has a user, a query or a fragment", "use the form https://HOST")
-	case u.Scheme == "http" && !loopback(u.Hostname()) && !allowPlainHTTP:
+	case u.Scheme == "http" && !listen.IsLoopback(u.Hostname()) && !allowPlainHTTP:
 		return c.wrong(key+".api", "is plain http, over which the secret could be read", "use https, or set allow_plain_http if it is a sandbox in a private network")
 	}
 	const standIn = "0123456789abcdef0123456789abcdef"

@@ -75,6 +75,7 @@ type api struct {
 	Config
 	names  []string // sorted
 	keys   *config.Keys
+	certs  map[string]*config.Client // by the names of their certificates
 	mux    *http.ServeMux
 	cross  http.CrossOriginProtection
 	wechat *wechatapi.Handler
@@ -98,8 +99,13 @@ func New(cfg Config) http.Handler {
 	if cfg.Limits == nil {
 		cfg.Limits = new(Limits)
 	}
-	a := &api{Config: cfg, names: slices.Sorted(maps.Keys(cfg.Credentials)), keys: config.NewKeys(cfg.Clients), mux: http.NewServeMux()}
+	a := &api{Config: cfg, names: slices.Sorted(maps.Keys(cfg.Credentials)), keys: config.NewKeys(cfg.Clients), mux: http.NewServeMux(), certs: make(map[string]*config.Client)}
 	a.Limits.set(cfg.Clients)
+	for i := range cfg.Clients {
+		if c := &cfg.Clients[i]; c.CertName != "" {
+			a.certs[c.CertName] = c
+		}
+	}
 	a.wechat = a.newWeChat()
 	a.routes()
 	return a.logged(a.counted(a.guarded(a.mux)))

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/x509"
 	"net/http"
 	"slices"
 	"strings"
@@ -64,18 +65,51 @@ func (a *api) identify(r *http.Request, key string) (caller, *denial) {
 	if len(a.Clients) == 0 {
 		return caller{}, nil // admit has seen that it is local
 	}
-	if key == "" {
+	var client *config.Client
+	if key != "" {
+		if client = a.keys.Client(key); client == nil {
+			return caller{}, a.wrong(r)
+		}
+	} else if client = a.certified(r); client == nil {
 		return caller{}, &denial{reason: noKey}
-	}
-	client := a.keys.Client(key)
-	if client == nil {
-		return caller{}, a.wrong(r)
 	}
 	note(r, client.Name)
 	if wait := a.Limits.rates.Take(client.Name); wait > 0 {
 		return caller{}, &denial{tooQuickly, wait}
 	}
 	return caller{client}, nil
+}
+
+// certified finds the client by the certificate that it has shown, and that was
+// checked at the handshake. A certificate with the names of two clients stands
+// for neither.
+func (a *api) certified(r *http.Request) *config.Client {
+	if len(a.certs) == 0 || r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+		return nil
+	}
+	var found *config.Client
+	for _, name := range certNames(r.TLS.VerifiedChains[0][0]) {
+		if client := a.certs[name]; client != nil && client != found {
+			if found != nil {
+				return nil
+			}
+			found = client
+		}
+	}
+	return found
+}
+
+// certNames are the names of a certificate: DNS names and URIs, such as SPIFFE
+// has; and its common name, if that is all it has.
+func certNames(cert *x509.Certificate) []string {
+	names := slices.Clone(cert.DNSNames)
+	for _, uri := range cert.URIs {
+		names = append(names, uri.String())
+	}
+	if len(names) == 0 && len(cert.IPAddresses) == 0 && len(cert.EmailAddresses) == 0 && cert.Subject.CommonName != "" {
+		names = []string{cert.Subject.CommonName}
+	}
+	return names
 }
 
 // wrong is the answer to a wrong key.

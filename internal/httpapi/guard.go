@@ -36,7 +36,7 @@ func (a *api) guarded(next http.Handler) http.Handler {
 // admit checks what concerns every path. Which client it is, and what it may
 // do, is for may to check.
 func (a *api) admit(r *http.Request) *problem {
-	if len(a.Clients) == 0 {
+	if len(a.Clients) == 0 && !throughSocket(r) {
 		// Any page that a browser on this machine shows can send requests to
 		// loopback addresses, under a name of its own (DNS rebinding).
 		if !local(r.RemoteAddr) {
@@ -81,6 +81,13 @@ func (a *api) may(r *http.Request, right config.Right) (grant, *problem) {
 		return grant{}, unknownToken(name)
 	}
 	return grant{who, name, credential}, nil
+}
+
+// throughSocket reports whether a request came through a Unix socket, which no
+// browser and no other machine can open.
+func throughSocket(r *http.Request) bool {
+	at, ok := r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr)
+	return ok && at != nil
 }
 
 func local(remote string) bool {
