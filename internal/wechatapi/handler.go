@@ -41,8 +41,8 @@ type Config struct {
 	// takes the place of another. Nil: nothing was given so far.
 	Memory *Memory
 	// Wait bounds how long a request waits for a token, Patience how long it
-	// waits for the outcome of a probe. Defaults: 5 s and 2 s. SDKs give up
-	// after 3 to 30 s.
+	// waits for the outcome of a probe. Defaults: 2.5 s and 1.5 s. Some SDKs
+	// give up after 3 s.
 	Wait, Patience time.Duration
 	// Log is told at level debug what was refused. Default: none.
 	Log *slog.Logger
@@ -82,8 +82,8 @@ const (
 	ticketPath = "/cgi-bin/ticket/getticket"
 	prefix     = "/cgi-bin/"
 
-	defaultWait     = 5 * time.Second
-	defaultPatience = 2 * time.Second
+	defaultWait     = 2500 * time.Millisecond
+	defaultPatience = 1500 * time.Millisecond
 	maxBody         = 16 << 10
 )
 
