@@ -128,42 +128,41 @@ func (s *shop) calls(w *sdkWorld, shops, calls int) {
 }
 
 // TestNodeSDK: Node's co-wechat-api from the registry, with another host and
-// nothing else, or with the lines of docs/sdks.md. It gets a token, survives a
+// nothing else, and with the lines of docs/sdks.md. It gets a token, survives a
 // rotation and a stranger who mints, and never causes a mint of its own.
 func TestNodeSDK(t *testing.T) {
 	t.Parallel() // it waits for half a minute
 	dir := nodeSDK(t)
-	for _, mode := range []string{"host", "lines"} {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			w := newSDKWorld(t, "classic", 1)
-			s := w.newShop(t, dir, mode, w.keys[0])
-			s.calls(w, 3, 10)
-			w.minted(1)
-			if got := s.obey(`{"ticket":"jsapi"}`); got.Ticket == "" {
-				t.Errorf("no ticket: %+v", got)
-			}
-
-			w.must("operator", "rotate")
-			s.calls(w, 3, 10)
-			w.minted(2)
-
-			w.ripe()
-			w.provider.MintElsewhere(appID, wechattest.Classic)
-			stranger := w.provider.newest()
-			s.calls(w, 3, 10)
-			if w.provider.newest() == stranger {
-				t.Error("nothing was minted after the stranger's token")
-			}
-			w.minted(3)
-			if text := w.server.stderr.String(); !strings.Contains(text, `actor="client client-0, by asking again" code=40001`) {
-				t.Error("the history does not tell who reported")
-			}
-
-			s.calls(w, 20, 50)
-			w.minted(3)
-		})
+	w := newSDKWorld(t, 2)
+	shops := []*shop{w.newShop(t, dir, "host", w.keys[0]), w.newShop(t, dir, "lines", w.keys[1])}
+	all := func(sdks, calls int) {
+		t.Helper()
+		for _, s := range shops {
+			s.calls(w, sdks, calls)
+		}
 	}
+	all(3, 10)
+	w.minted(1, 1)
+	for _, s := range shops {
+		if got := s.obey(`{"ticket":"jsapi"}`); got.Ticket == "" {
+			t.Errorf("no ticket: %+v", got)
+		}
+	}
+
+	w.must("operator", "rotate")
+	all(3, 10)
+	w.minted(2, 1)
+
+	w.ripe()
+	w.provider.MintElsewhere(appID, wechattest.Classic)
+	all(3, 10)
+	w.minted(3, 1)
+	if text := w.server.stderr.String(); !strings.Contains(text, `actor="client client-0, by asking again" code=40001`) {
+		t.Error("the history does not tell who reported")
+	}
+
+	all(20, 50)
+	w.minted(3, 1)
 }
 
 // TestNodeSDKDocs: the lines of docs/sdks.md are those that TestNodeSDK runs.

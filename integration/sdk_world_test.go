@@ -20,7 +20,7 @@ import (
 type sdkWorld struct {
 	*world
 	server *refresher
-	keys   []string // of clients that may read the token shop and its ticket
+	keys   []string // of clients that may read the tokens of the account
 	front  string   // a reverse proxy before mintonce and WeChat
 }
 
@@ -28,17 +28,22 @@ type sdkWorld struct {
 // is refused.
 var ended = wechattest.Config{Overlap: -1}
 
-func newSDKWorld(t *testing.T, mode string, clients int) *sdkWorld {
+// newSDKWorld keeps the account in both modes, and its ticket.
+func newSDKWorld(t *testing.T, clients int) *sdkWorld {
 	t.Helper()
 	w := &sdkWorld{world: newFileWorld(t, ended)}
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "secret"), secret)
 	var text strings.Builder
-	fmt.Fprintf(&text, "tokens:\n  shop: {wechat: {appid: %s, secret_file: secret, mode: %s, api: %q}}\n  shop-jsapi: {ticket: {of: shop, type: jsapi}}\nclients:\n", appID, mode, w.provider.URL)
+	text.WriteString("tokens:\n")
+	for name, mode := range map[string]string{"shop": "classic", "shop-stable": "stable"} {
+		fmt.Fprintf(&text, "  %s: {wechat: {appid: %s, secret_file: secret, mode: %s, api: %q}}\n", name, appID, mode, w.provider.URL)
+	}
+	text.WriteString("  shop-jsapi: {ticket: {of: shop, type: jsapi}}\nclients:\n")
 	for i := range clients {
 		key := config.NewKey()
 		w.keys = append(w.keys, key)
-		fmt.Fprintf(&text, "  - {name: client-%d, key_sha256: %q, tokens: [shop, shop-jsapi]}\n", i, config.HashKey(key))
+		fmt.Fprintf(&text, "  - {name: client-%d, key_sha256: %q, tokens: [shop, shop-stable]}\n", i, config.HashKey(key))
 	}
 	file := filepath.Join(dir, "mintonce.yml")
 	write(t, file, text.String())
@@ -87,9 +92,12 @@ func (w *sdkWorld) ripe() {
 	time.Sleep(minimumAge + time.Second)
 }
 
-// minted wants so many tokens to have been minted by mintonce, for one request
-// each.
-func (w *sdkWorld) minted(n int) {
+// minted wants so many tokens to have been minted at each endpoint by mintonce,
+// and none to have been asked for in vain.
+func (w *sdkWorld) minted(classic, stable int) {
 	w.t.Helper()
-	w.provider.wantMints(w.t, n)
+	app := w.provider.App(appID)
+	if app.ClassicMints != classic || app.StableMints != stable || app.ForcedMints != 0 || app.MintRequests != classic+stable+app.StableRepeats || app.StableRepeats > 1 {
+		w.t.Errorf("%d classic mints and %d stable ones, want %d and %d:\n%s", app.ClassicMints, app.StableMints, classic, stable, w.provider.told())
+	}
 }
