@@ -26,7 +26,7 @@ const (
 	EventStoreAway  EventKind = "store away"          // the store stopped answering
 	EventStoreBack  EventKind = "store back"          // the store answers again
 	EventMismatch   EventKind = "credential mismatch" // the record belongs to another account or secret
-	EventUnreadable EventKind = "record unreadable"   // the record is damaged, or of a newer version
+	EventUnreadable EventKind = "record unreadable"   // the record is damaged, sealed with an unknown key, or of a newer version
 	EventCopyFailed EventKind = "fallback failed"     // the last-known-good copy could not be read or written
 )
 

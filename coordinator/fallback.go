@@ -63,6 +63,9 @@ func (c *Coordinator) writeCopy(record Record, clock storeClock) error {
 	record.unknown[clockField] = strconv.FormatInt(ahead, 10)
 	for try := range maxSwaps {
 		there, _, err := c.cfg.Fallback.Load(ctx, c.name)
+		if err == nil {
+			err = there.opened(c.name)
+		}
 		if err != nil {
 			return err
 		}
@@ -94,6 +97,9 @@ func (c *Coordinator) readCopy() {
 	defer cancel()
 	sent := time.Now()
 	record, _, err := c.cfg.Fallback.Load(ctx, c.name)
+	if err == nil {
+		err = record.opened(c.name)
+	}
 	if err != nil {
 		e := c.eventNow(EventCopyFailed)
 		e.Detail = detail(err)

@@ -247,7 +247,7 @@ func (c *Coordinator) tellOnce(kind EventKind, sentinel, obstacle error) {
 // withoutStore is what can be done while the store does not answer: serve what
 // is usable, and mint without a lock where that can do no harm.
 func (c *Coordinator) withoutStore(err error) error {
-	for _, unusable := range []error{ErrNewerRecord, ErrBadRecord} {
+	for _, unusable := range []error{ErrNewerRecord, ErrBadRecord, ErrSealed} {
 		if errors.Is(err, unusable) {
 			c.tellOnce(EventUnreadable, unusable, err)
 		}
@@ -289,7 +289,7 @@ func lasting(err error) bool {
 	case errors.As(err, &source):
 		return !source.Class.Temporary()
 	}
-	for _, sentinel := range []error{ErrCredentialMismatch, ErrNewerRecord, ErrBadRecord, ErrBudget, ErrForeignMinter} {
+	for _, sentinel := range []error{ErrCredentialMismatch, ErrNewerRecord, ErrBadRecord, ErrSealed, ErrBudget, ErrForeignMinter} {
 		if errors.Is(err, sentinel) {
 			return true
 		}

@@ -201,6 +201,8 @@ func (c *Coordinator) checkToken(m *mint, t Token) error {
 		problem = "has no value"
 	case strings.ContainsFunc(t.Value, func(r rune) bool { return r < ' ' || r > '~' }) || !utf8.ValidString(t.State()):
 		problem = "has characters that no token has"
+	case strings.HasPrefix(t.Value, SealedPrefix) || strings.HasPrefix(t.State(), SealedPrefix):
+		problem = "looks like one that was sealed"
 	case len(t.Value) > maxTokenSize || len(t.State()) > maxTokenSize:
 		problem = fmt.Sprintf("is larger than %d bytes", maxTokenSize)
 	case !t.ExpiresAt().After(m.sent):

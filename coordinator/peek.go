@@ -36,7 +36,7 @@ func (c *Coordinator) Glance() (Status, error) {
 	record, clock, obstacle, away := c.memory.record(), c.clock, c.obstacle, c.away || c.missed
 	c.mu.Unlock()
 	s := record.status(c.name, clock.at(time.Now()), c.traits)
-	for _, verdict := range []error{ErrCredentialMismatch, ErrNewerRecord, ErrBadRecord} {
+	for _, verdict := range []error{ErrCredentialMismatch, ErrNewerRecord, ErrBadRecord, ErrSealed} {
 		if errors.Is(obstacle, verdict) {
 			return s, obstacle
 		}

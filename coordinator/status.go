@@ -14,6 +14,7 @@ type Status struct {
 	Now         time.Time `json:"now"`   // the store's clock
 	Generation  int64     `json:"generation"`
 	Fingerprint string    `json:"fingerprint,omitempty"` // of the token, as in logs
+	SealedBy    string    `json:"sealed_by,omitempty"`   // the key that would open the token, if this process does not have it
 	Credential  string    `json:"credential,omitempty"`
 	Revision    int64     `json:"revision"`
 	IssuedAt    time.Time `json:"issued_at,omitzero"`
@@ -131,6 +132,9 @@ func (r Record) status(name string, now time.Time, t Traits) Status {
 	}
 	if r.Usable(now) {
 		s.ExpiresIn = int64(r.Grant.ExpiresAt.Sub(now) / time.Second)
+	}
+	if s.SealedBy = r.SealedBy(); s.SealedBy != "" {
+		s.Fingerprint = ""
 	}
 	if r.DoubtAt != 0 {
 		s.Doubt, s.DoubtSince = r.DoubtReason, time.UnixMilli(r.DoubtAt).UTC()

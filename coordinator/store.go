@@ -17,7 +17,9 @@ type Store interface {
 	// Load returns the record and the store's clock, which was read after the
 	// call began, and not after the record was. A record that does not exist is
 	// the zero Record and no error. It returns ErrNewerRecord or ErrBadRecord
-	// for one that must not be used. The caller owns the result.
+	// for one that must not be used; a token that is sealed with a key that it
+	// does not have stays as it is (see SealedPrefix). The caller owns the
+	// result.
 	Load(ctx context.Context, name string) (Record, time.Time, error)
 
 	// Swap replaces the record whose last write was old (the zero Stamp: that

@@ -153,6 +153,9 @@ func (c *Coordinator) load(ctx context.Context) (Record, storeClock, error) {
 	defer cancel()
 	sent := time.Now()
 	record, now, err := c.cfg.store.Load(limited, c.name)
+	if err == nil {
+		err = record.opened(c.name)
+	}
 	if err = c.answered(ctx, err); err != nil {
 		return Record{}, storeClock{}, err
 	}
@@ -215,7 +218,7 @@ func (c *Coordinator) answered(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
-	for _, verdict := range []error{ErrConflict, ErrNewerRecord, ErrBadRecord, ErrLocked} {
+	for _, verdict := range []error{ErrConflict, ErrNewerRecord, ErrBadRecord, ErrSealed, ErrLocked} {
 		if errors.Is(err, verdict) {
 			return err
 		}

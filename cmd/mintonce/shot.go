@@ -68,7 +68,7 @@ func (s *shot) explain(err error, timeout time.Duration) error {
 		return fmt.Errorf("%s: interrupted", s.name)
 	case errors.Is(err, coordinator.ErrNeverMint):
 		return fmt.Errorf("%s: no usable token in %s, and no other process made one within %s: run mintonce serve for it, or say where it comes from (--config, or --wechat-appid)", s.name, s.session.url, timeout)
-	case errors.Is(err, coordinator.ErrCredentialMismatch), errors.Is(err, coordinator.ErrNewerRecord):
+	case errors.Is(err, coordinator.ErrCredentialMismatch), errors.Is(err, coordinator.ErrNewerRecord), errors.Is(err, coordinator.ErrSealed):
 		return err // says what to do
 	case errors.Is(err, coordinator.ErrBadRecord):
 		return fmt.Errorf("%s in %s: %w: see mintonce doctor", s.name, s.session.url, err)

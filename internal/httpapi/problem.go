@@ -95,7 +95,7 @@ func failed(err error) *problem {
 	case errors.As(err, &source):
 		p.Type, p.Title = "urn:mintonce:problem:provider", "the provider refused, or was not reached"
 		p.Code, p.retryAfter = source.Code, source.After
-	case errors.Is(err, coordinator.ErrCredentialMismatch), errors.Is(err, coordinator.ErrNewerRecord), errors.Is(err, coordinator.ErrBadRecord):
+	case errors.Is(err, coordinator.ErrCredentialMismatch), errors.Is(err, coordinator.ErrNewerRecord), errors.Is(err, coordinator.ErrBadRecord), errors.Is(err, coordinator.ErrSealed):
 		p.Type, p.Title = "urn:mintonce:problem:record", "the stored record cannot be used"
 	case errors.Is(err, coordinator.ErrStoreUnavailable):
 		p.Type, p.Title, p.retryAfter = "urn:mintonce:problem:store", "the store is unavailable", time.Second

@@ -93,7 +93,11 @@ func (p *page) token(s coordinator.Status) {
 	} else {
 		p.moment("expired", ago(s.Now, s.ExpiresAt), s.ExpiresAt)
 	}
-	p.fact("token", "fingerprint "+s.Fingerprint)
+	if s.SealedBy != "" {
+		p.fact("token", "sealed with key "+s.SealedBy+", which this process does not have")
+	} else {
+		p.fact("token", "fingerprint "+s.Fingerprint)
+	}
 	p.fact("account", s.Credential)
 }
 

@@ -51,7 +51,7 @@ func Judge(s coordinator.Status, err error) *Trouble {
 			t.Why = append(t.Why, why)
 		}
 	}
-	unusable := errors.Is(err, coordinator.ErrCredentialMismatch) || errors.Is(err, coordinator.ErrNewerRecord) || errors.Is(err, coordinator.ErrBadRecord)
+	unusable := errors.Is(err, coordinator.ErrCredentialMismatch) || errors.Is(err, coordinator.ErrNewerRecord) || errors.Is(err, coordinator.ErrBadRecord) || errors.Is(err, coordinator.ErrSealed)
 	valid := s.Generation > 0 && s.Now.Before(s.ExpiresAt)
 	known := err == nil || s.Generation > 0 // no status tells nothing of the token
 	add(known && !valid, NoToken)
