@@ -5,14 +5,21 @@ import "time"
 // storeClock relates the store's clock to this process's monotonic one. The
 // wall clock of this process takes no part in it.
 type storeClock struct {
-	now            time.Time // on the store's clock, read between sent and received
-	sent, received time.Time // on this process's clock, with monotonic readings
-	guessed        bool      // the store was never heard: now is this process's wall clock
+	now            time.Time     // on the store's clock, read between sent and received
+	sent, received time.Time     // on this process's clock, with monotonic readings
+	apart          time.Duration // of this machine's clocks then; see sleep.go
+	guessed        bool          // the store was never heard: now is this process's wall clock
+}
+
+// heard is the clock of a store that said now in its answer, which is there, to
+// what was sent.
+func heard(now, sent time.Time) storeClock {
+	return storeClock{now: now, sent: sent, received: time.Now(), apart: apart(sent)}
 }
 
 func guessClock() storeClock {
 	now := time.Now()
-	return storeClock{now: now.Round(0).UTC(), sent: now, received: now, guessed: true}
+	return storeClock{now: now.Round(0).UTC(), sent: now, received: now, apart: apart(now), guessed: true}
 }
 
 // until is the local time by which the store's clock has certainly not passed

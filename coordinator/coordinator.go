@@ -50,10 +50,12 @@ type common struct {
 
 // served is what Token returns without looking any further.
 type served struct {
+	fine  atomic.Int64 // since epoch: until then, Token need not look at anything else
 	token Token
 	more  more
 	look  time.Duration // since epoch: from then on, look whether there is something to do
 	end   time.Duration // since epoch: from then on, the token is not served
+	apart time.Duration // of this machine's clocks when end was reckoned; see sleep.go
 	until int64         // the expiry on the store's clock, in milliseconds, that end was reckoned from
 }
 
@@ -119,13 +121,16 @@ func (c *Coordinator) Instance() string { return c.cfg.Instance }
 // ErrNoToken and says what is in the way. Failures that time alone does not
 // heal, such as a wrong secret, are returned at once.
 func (c *Coordinator) Token(ctx context.Context) (Token, error) {
-	if s := c.current.Load(); s != nil && time.Since(c.epoch) < s.look {
+	if s := c.current.Load(); s != nil && int64(time.Since(c.epoch)) < s.fine.Load() {
 		return s.token, nil
 	}
 	return c.tokenSlowly(ctx)
 }
 
 func (c *Coordinator) tokenSlowly(ctx context.Context) (Token, error) {
+	if token, ok := c.wakeful(); ok {
+		return token, nil
+	}
 	if token, ok := c.usable(); ok {
 		c.fly()
 		return token, nil
@@ -146,7 +151,7 @@ func (c *Coordinator) tokenSlowly(ctx context.Context) (Token, error) {
 // usable returns the token that this process may serve now.
 func (c *Coordinator) usable() (Token, bool) {
 	s := c.current.Load()
-	if s == nil || time.Since(c.epoch) >= s.end {
+	if s == nil || c.over(s) {
 		return Token{}, false
 	}
 	return s.token, true
@@ -181,7 +186,7 @@ func (c *Coordinator) publish() {
 	if g.Value == "" {
 		return // what is served ends by itself
 	}
-	s := &served{until: g.ExpiresAt.UnixMilli(), end: c.clock.until(g.ExpiresAt).Sub(c.epoch)}
+	s := &served{until: g.ExpiresAt.UnixMilli(), apart: c.clock.apart, end: c.clock.until(g.ExpiresAt).Sub(c.epoch)}
 	// Should the store's clock jump back, the same token must not live longer.
 	if old := c.current.Load(); old.of(g) {
 		s.end = min(s.end, old.end)

@@ -75,8 +75,11 @@
 //   - The store's clock, for all times. A load returns record and clock
 //     together. The reader counts down on its own monotonic clock from the
 //     moment at which it sent the load, so that it stops early rather than
-//     late; wall clocks of replicas never matter. A token's life counts from
-//     the moment at which the mint's request was sent.
+//     late; where wall clocks of replicas stand never matters. A token's life
+//     counts from the moment at which the mint's request was sent.
+//   - The wall clock, for one thing: when it runs ahead of the monotonic one,
+//     the machine may have been suspended. Then the store is heard again before
+//     a token is served that may be over.
 //   - The provider, for which token is live. Only a rejection of the current
 //     token tells that the record is wrong without knowing it.
 //
@@ -108,6 +111,7 @@
 //	1,000 late rejections           answered from memory: nothing happens
 //	a stranger mints                found by a rejection that no mint of ours explains; named from the second on; spaced out
 //	caller goes away                the mint is finished and committed all the same
+//	machine suspended               noticed within 10 ms of calls, 30 s of Run; an expired token waits for the store
 //
 // # Strangers
 //

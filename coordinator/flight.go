@@ -197,7 +197,7 @@ func (c *Coordinator) dueByItsOwnAccount() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	plan := c.planAt(time.Now(), c.rotation)
-	return c.hinted() && !c.ahead && !c.missed && plan.Action == Mint && plan.Reason == ReasonDue
+	return c.hinted() && !c.ahead && !c.missed && c.clock.slept() == 0 && plan.Action == Mint && plan.Reason == ReasonDue
 }
 
 // plan decides on what this process remembers.
@@ -218,7 +218,7 @@ func (c *Coordinator) planAt(local time.Time, order *rotation) Plan {
 // lived through is over, even if the store's clock was set back since.
 func (c *Coordinator) asKnown(r Record, now time.Time) Record {
 	s := c.current.Load()
-	if s.of(r.Grant) && time.Since(c.epoch) >= s.end {
+	if s.of(r.Grant) && c.over(s) {
 		r.Grant.ExpiresAt = earlier(r.Grant.ExpiresAt, now)
 	}
 	return r

@@ -49,6 +49,7 @@ func (g *Group) Run(ctx context.Context) error {
 func (g *Group) schedule(ctx context.Context, batches chan<- []*member) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	together := apart(time.Now())
 	for {
 		g.mu.Lock()
 		batch, next, ok := g.turns.due(time.Since(g.epoch), bulk)
@@ -61,13 +62,17 @@ func (g *Group) schedule(ctx context.Context, batches chan<- []*member) {
 				return
 			}
 		}
-		wait := time.Hour
+		wait := nap
 		if ok {
-			wait = next - time.Since(g.epoch)
+			wait = min(wait, next-time.Since(g.epoch))
 		}
 		timer.Reset(wait)
 		select {
 		case <-timer.C:
+			if sleptSince(together) > 0 {
+				together = apart(time.Now())
+				g.hinted(Change{}) // all turns are late
+			}
 		case <-g.poke:
 		case <-ctx.Done():
 			return
@@ -165,9 +170,9 @@ func (g *Group) load(loader BulkLoader, batch []*member) ([]Loaded, storeClock, 
 	// A bulk takes longer than a single call, and no lease depends on it.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*g.config.StoreTimeout)
 	defer cancel()
-	clock := storeClock{sent: time.Now()}
+	sent := time.Now()
 	loaded, err := loader.LoadAll(ctx, names)
-	clock.received = time.Now()
+	clock := heard(time.Time{}, sent) // each record comes with its own now
 	if err == nil && len(loaded) != len(batch) {
 		err = errors.New("mintonce: LoadAll returned another number of records than was asked for")
 	}

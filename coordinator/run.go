@@ -45,16 +45,24 @@ func (c *Coordinator) setRunning(by int) {
 
 // sleep waits until there is something to do.
 func (c *Coordinator) sleep(ctx context.Context, news <-chan struct{}) {
-	c.mu.Lock()
-	wait := time.Until(c.nextLook(time.Now()))
-	c.mu.Unlock()
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(0)
 	defer timer.Stop()
-	select {
-	case <-news:
-		c.lookAnew()
-	case <-timer.C:
-	case <-ctx.Done():
+	for {
+		c.mu.Lock()
+		wait := time.Until(c.nextLook(time.Now()))
+		c.mu.Unlock()
+		timer.Reset(min(wait, nap))
+		select {
+		case <-news:
+			c.lookAnew()
+			return
+		case <-timer.C:
+			if wait <= nap || c.overslept() {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

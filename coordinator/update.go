@@ -159,7 +159,7 @@ func (c *Coordinator) load(ctx context.Context) (Record, storeClock, error) {
 	if err = c.answered(ctx, err); err != nil {
 		return Record{}, storeClock{}, err
 	}
-	return record, storeClock{now: now, sent: sent, received: time.Now()}, nil
+	return record, heard(now, sent), nil
 }
 
 func (c *Coordinator) swap(ctx context.Context, old Stamp, next Record, events []Event) error {
@@ -170,7 +170,7 @@ func (c *Coordinator) swap(ctx context.Context, old Stamp, next Record, events [
 	if err = c.answered(ctx, err); err != nil {
 		return err
 	}
-	c.keep(next, storeClock{now: now, sent: sent, received: time.Now()})
+	c.keep(next, heard(now, sent))
 	c.emit(events...)
 	return nil
 }
