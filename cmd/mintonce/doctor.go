@@ -107,6 +107,10 @@ func (a *app) examineStores(ctx context.Context, report *doctor.Report, c *confi
 		return
 	}
 	defer s.close()
+	if len(s.sealed) > 0 {
+		_, warning, _ := c.SealKeys()
+		report.Seal(s.sealed[0].Keys(), warning)
+	}
 	if c.Fallback != "" {
 		report.Fallback(c.Fallback)
 	}

@@ -34,7 +34,7 @@ func TestExampleConfigHasEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, place := range []string{"zzzzzzzz: 1", "tokens: {a: {zzzzzzzz: 1}}", "tokens: {a: {wechat: {zzzzzzzz: 1}}}", "tokens: {a: {wecom: {zzzzzzzz: 1}}}", "tokens: {a: {ticket: {zzzzzzzz: 1}}}", "clients: [{zzzzzzzz: 1}]", "tls: {zzzzzzzz: 1}"} {
+	for _, place := range []string{"zzzzzzzz: 1", "tokens: {a: {zzzzzzzz: 1}}", "seal: {zzzzzzzz: 1}", "tokens: {a: {wechat: {zzzzzzzz: 1}}}", "tokens: {a: {wecom: {zzzzzzzz: 1}}}", "tokens: {a: {ticket: {zzzzzzzz: 1}}}", "clients: [{zzzzzzzz: 1}]", "tls: {zzzzzzzz: 1}"} {
 		_, err := config.Parse("c.yml", []byte(place))
 		_, list, found := strings.Cut(err.Error(), "the keys are ")
 		if !found {

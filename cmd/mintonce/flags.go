@@ -17,6 +17,7 @@ type flags struct {
 	store     string
 	fallback  string
 	prefix    string
+	sealKeys  string
 	instance  string
 	logLevel  string
 	logFormat string
@@ -37,6 +38,7 @@ func (f *flags) add(to *pflag.FlagSet) {
 	to.StringVar(&f.store, "store", "", "`URL` of the records: redis://HOST:PORT/DB,\nrediss://..., redis+sentinel://...,\nredis+cluster://... or file:DIR\n(default file: in the user's state folder)")
 	to.StringVar(&f.fallback, "fallback", "", "file:`DIR` of a last-known-good copy, used\nwhile Redis is away")
 	to.StringVar(&f.prefix, "prefix", "", "`PREFIX` of all keys, separates fleets\n(default mintonce)")
+	to.StringVar(&f.sealKeys, "seal-key-file", "", "`FILE` of the keys that encrypt tokens at rest,\nmade by mintonce seal-key (default none)")
 	to.StringVar(&f.instance, "instance", "", "`NAME` of this process in records and history\n(default HOST-PID)")
 	to.StringVar(&f.logLevel, "log-level", "", "`LEVEL` debug, info, warn or error (default\ninfo for serve and sandbox, else warn)")
 	to.StringVar(&f.logFormat, "log-format", "", "`FORMAT` text or json (default text)")
@@ -69,6 +71,7 @@ func (a *app) settingsAgain(name string, before *config.Config) (*config.Config,
 		{"store", "store", &f.store, &c.Store},
 		{"fallback", "fallback", &f.fallback, &c.Fallback},
 		{"prefix", "prefix", &f.prefix, &c.Prefix},
+		{"seal-key-file", "seal.key_file", &f.sealKeys, &c.Seal.KeyFile},
 		{"instance", "instance", &f.instance, &c.Instance},
 	} {
 		a.override(&c, set.flag, set.key, set.from, set.into)

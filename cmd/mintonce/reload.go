@@ -43,6 +43,8 @@ type reloader struct {
 	tls     *tlsfiles.Server // nil without TLS
 	differ  string           // the keys that were warned of last
 	refused string           // what was said last of a certificate that cannot be used
+
+	keysRefused string // what was said last of seal keys that cannot be used
 }
 
 // newReloader begins to watch; nothing that happens from then on is missed.
@@ -87,6 +89,7 @@ func (r *reloader) run(ctx context.Context) {
 		case <-later.C:
 		}
 		reloaded, renewed := r.reload(ctx, asked), r.renew(asked)
+		r.reseal(asked)
 		if !reloaded || !renewed {
 			later.Reset(laterPause)
 		}
@@ -148,7 +151,7 @@ func (r *reloader) keepFixed(c *config.Config) {
 		{"store", &r.config.Store, &c.Store}, {"fallback", &r.config.Fallback, &c.Fallback}, {"prefix", &r.config.Prefix, &c.Prefix},
 		{"instance", &r.config.Instance, &c.Instance}, {"listen", &r.config.Listen, &c.Listen}, {"listen_mode", &r.config.ListenMode, &c.ListenMode},
 		{"tls.cert_file", &r.config.TLS.CertFile, &c.TLS.CertFile}, {"tls.key_file", &r.config.TLS.KeyFile, &c.TLS.KeyFile}, {"tls.client_ca_file", &r.config.TLS.ClientCAFile, &c.TLS.ClientCAFile},
-		{"log_level", &r.config.LogLevel, &c.LogLevel}, {"log_format", &r.config.LogFormat, &c.LogFormat},
+		{"seal.key_file", &r.config.Seal.KeyFile, &c.Seal.KeyFile}, {"log_level", &r.config.LogLevel, &c.LogLevel}, {"log_format", &r.config.LogFormat, &c.LogFormat},
 	} {
 		if *fixed.old != *fixed.next {
 			differ = append(differ, fixed.key)
@@ -256,7 +259,7 @@ func (r *reloader) watch() {
 		return filewatch.Interest{Folder: filepath.Dir(path), Matches: func(name string) bool { return name == base }}
 	}
 	var interests []filewatch.Interest
-	for _, file := range []string{r.file, r.config.TLS.CertFile, r.config.TLS.KeyFile, r.config.TLS.ClientCAFile} {
+	for _, file := range []string{r.file, r.config.TLS.CertFile, r.config.TLS.KeyFile, r.config.TLS.ClientCAFile, r.config.Seal.KeyFile} {
 		if file == "" {
 			continue
 		}

@@ -99,7 +99,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or config.`,
 	root.PersistentFlags().SortFlags, root.Flags().SortFlags = false, false
 	a.flags.add(root.PersistentFlags())
 	root.AddCommand(a.serveCommand(), a.refreshCommand(), a.tokenCommand(), a.reportCommand(), a.rotateCommand(),
-		a.statusCommand(), a.clientCommand(), a.doctorCommand(), a.sandboxCommand(), a.versionCommand())
+		a.statusCommand(), a.clientCommand(), a.sealKeyCommand(), a.doctorCommand(), a.sandboxCommand(), a.versionCommand())
 	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {

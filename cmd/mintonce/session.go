@@ -13,6 +13,7 @@ import (
 	"github.com/mintonce/mintonce/internal/plain"
 	"github.com/mintonce/mintonce/internal/storeurl"
 	"github.com/mintonce/mintonce/redisstore"
+	"github.com/mintonce/mintonce/sealedstore"
 	"github.com/mintonce/mintonce/wechat"
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
@@ -28,6 +29,7 @@ type session struct {
 	url      storeurl.URL
 	store    storeurl.Opened
 	fallback coordinator.Store        // nil without one
+	sealed   []*sealedstore.Store     // store and fallback, if their tokens are sealed
 	behind   *coordinator.Coordinator // of the token with which a ticket is got; nil without one
 }
 
@@ -56,6 +58,10 @@ func (a *app) open(c *config.Config, amiss slog.Level) (*session, error) {
 	}
 	if s.store, err = url.Open(options); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
+	}
+	if err := s.seal(); err != nil {
+		s.close()
+		return nil, err
 	}
 	return s, nil
 }

@@ -29,7 +29,7 @@ func (c *Config) anchor(dir string) error {
 	if address, err := listen.Parse(c.Listen); err == nil {
 		c.Listen = address.Below(dir).String()
 	}
-	for _, file := range []*string{&c.TLS.CertFile, &c.TLS.KeyFile, &c.TLS.ClientCAFile} {
+	for _, file := range []*string{&c.TLS.CertFile, &c.TLS.KeyFile, &c.TLS.ClientCAFile, &c.Seal.KeyFile} {
 		if *file != "" && !filepath.IsAbs(*file) {
 			*file = filepath.Join(dir, *file)
 		}

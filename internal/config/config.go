@@ -25,6 +25,7 @@ type Config struct {
 
 	ListenMode string // of a Unix socket, in octal; default 0600
 	TLS        TLS
+	Seal       Seal
 
 	// TokensFrom names more files with tokens: a folder or a glob. Read has
 	// put what they hold into Tokens.

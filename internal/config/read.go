@@ -138,9 +138,12 @@ func (r *reader) root(n node) {
 				"client_ca_file": r.text(&c.TLS.ClientCAFile),
 			})
 		},
-		"log_level":   r.text(&c.LogLevel),
-		"log_format":  r.text(&c.LogFormat),
-		"tokens":      func(n node) { c.Tokens = r.tokens(n) },
+		"log_level":  r.text(&c.LogLevel),
+		"log_format": r.text(&c.LogFormat),
+		"tokens":     func(n node) { c.Tokens = r.tokens(n) },
+		"seal": func(n node) {
+			r.mapping(n, map[string]func(node){"key_file": r.text(&c.Seal.KeyFile)})
+		},
 		"tokens_from": r.text(&c.TokensFrom),
 		"clients":     r.clients,
 	})

@@ -45,6 +45,11 @@ func (c *Config) withoutFile(variable string) int {
 const maxSecret = 4 << 10
 
 func (c *Config) readSecret(key, file, what string) (value, warning string, err error) {
+	return c.readPrivate(key, file, what, maxSecret)
+}
+
+// readPrivate reads a file that nobody else should be able to read.
+func (c *Config) readPrivate(key, file, what string, limit int64) (value, warning string, err error) {
 	unreadable := func(err error) error {
 		return c.wrong(key, "cannot be read: "+file+" ("+reason(err)+")", "let it hold the %s, readable by user %d alone", what, os.Getuid())
 	}
@@ -57,13 +62,13 @@ func (c *Config) readSecret(key, file, what string) (value, warning string, err 
 	if err != nil {
 		return "", "", unreadable(err)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return "", "", unreadable(err)
 	}
 	value = strings.TrimSpace(string(data))
 	switch {
-	case len(data) > maxSecret:
+	case int64(len(data)) > limit:
 		return "", "", c.wrong(key, "is too large for a secret: "+file, "let it hold the %s alone", what)
 	case value == "":
 		return "", "", c.wrong(key, "is empty: "+file, "write the %s into it", what)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/sealedstore"
 )
 
 // Fallback says that the copy's folder was opened.
@@ -24,12 +25,39 @@ func (r *Report) Record(ctx context.Context, name string, store coordinator.Stor
 		r.Add(Finding{Fail, about, err.Error(), "keep a copy of the record and delete it; the next process mints a new token"})
 	case err != nil:
 		r.fail(about, err)
+	case s.SealedBy != "":
+		r.fail(about, &coordinator.SealedError{Name: name, Key: s.SealedBy})
 	case s.Revision == 0:
 		r.ok(about, "has no record yet; the first process that needs it makes one")
 	case traits.Credential != "" && s.Credential != "" && s.Credential != traits.Credential:
 		r.fail(about, &coordinator.MismatchError{Name: name, Record: s.Credential, Ours: traits.Credential})
 	default:
 		r.state(about, s)
+		r.sealed(ctx, about, name, store)
+	}
+}
+
+// Seal says with which keys tokens are sealed.
+func (r *Report) Seal(keys *sealedstore.Keys, warning string) {
+	if warning != "" {
+		r.Add(Finding{Warn, "seal", warning, ""})
+	}
+	r.ok("seal", "%s", keys)
+}
+
+// sealed checks whether a token is stored as it should be.
+func (r *Report) sealed(ctx context.Context, about, name string, store coordinator.Store) {
+	s, ok := coordinator.As[*sealedstore.Store](store)
+	if !ok {
+		return
+	}
+	stored, _, err := s.Unwrap().Load(ctx, name)
+	switch key := stored.SealedBy(); {
+	case err != nil || stored.Grant.Value == "":
+	case key == "":
+		r.warn(about, "the next write seals it; mintonce rotate does it now", "its token is not sealed yet")
+	case key != s.Keys().Primary():
+		r.ok(about, "its token is sealed with the older key %s, until the next write", key)
 	}
 }
 

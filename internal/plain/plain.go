@@ -9,7 +9,7 @@ import (
 	"unicode"
 )
 
-var packages = regexp.MustCompile(`\b(mintonce|redisstore|filestore|wechat): `)
+var packages = regexp.MustCompile(`\b(mintonce|redisstore|filestore|sealedstore|wechat|wecom): `)
 
 // Text is the text of err on one line, without the names of this project's
 // packages. It is empty for nil.
