@@ -3,8 +3,10 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -25,7 +27,8 @@ type Health struct {
 }
 
 // Inspect asks the server for its state. On a cluster that is the one with the
-// change stream. It returns an error only if the server does not serve at all;
+// change stream; MaxmemoryPolicy and AppendOnly are those of the worst master,
+// for records are on all of them. It returns an error only if the server does not serve at all;
 // a command that the user may not run is noted in Health.Unknown.
 func (s *Store) Inspect(ctx context.Context) (Health, error) {
 	if s.unfit != nil {
@@ -37,15 +40,53 @@ func (s *Store) Inspect(ctx context.Context) (Health, error) {
 	}
 	var h Health
 	for _, question := range []func(context.Context, *redis.Client) error{h.askTime, h.askInfo} {
-		err := question(ctx, server)
-		switch {
-		case redis.HasErrorPrefix(err, "NOPERM"), redis.HasErrorPrefix(err, "ERR unknown command"):
-			h.Unknown = append(h.Unknown, explain("inspect", err))
-		case err != nil:
+		if err := h.note(question(ctx, server)); err != nil {
+			return Health{}, err
+		}
+	}
+	if cluster, ok := s.client.(*redis.ClusterClient); ok {
+		var mu sync.Mutex
+		err := cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
+			var other Health
+			err := other.askInfo(ctx, master)
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				h.worsen(other)
+			}
+			return h.note(err)
+		})
+		if err != nil {
 			return Health{}, explain("inspect", err)
 		}
 	}
 	return h, nil
+}
+
+// note keeps what the user may not ask, and returns any other error.
+func (h *Health) note(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case redis.HasErrorPrefix(err, "NOPERM"), redis.HasErrorPrefix(err, "ERR unknown command"):
+		err = explain("inspect", err)
+		told := func(other error) bool { return other.Error() == err.Error() } // by another master
+		if !slices.ContainsFunc(h.Unknown, told) {
+			h.Unknown = append(h.Unknown, err)
+		}
+		return nil
+	default:
+		return explain("inspect", err)
+	}
+}
+
+// worsen takes over what another master has worse.
+func (h *Health) worsen(other Health) {
+	const good = "noeviction"
+	if h.MaxmemoryPolicy == good && other.MaxmemoryPolicy != good && other.MaxmemoryPolicy != "" {
+		h.MaxmemoryPolicy = other.MaxmemoryPolicy
+	}
+	h.AppendOnly = h.AppendOnly && other.AppendOnly
 }
 
 // askTime measures the second of two round trips: the first may connect.

@@ -285,3 +285,31 @@ func TestInspect(t *testing.T) {
 		t.Error("Inspect of a server that is gone succeeded")
 	}
 }
+
+// TestInspectCluster: records are on all masters, so one that evicts is told of
+// whichever it is.
+func TestInspectCluster(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, "--appendonly", "yes")
+	s := open(t, cluster.URL(), redisstore.Config{})
+	if h, err := s.Inspect(t.Context()); err != nil || h.MaxmemoryPolicy != "noeviction" || !h.AppendOnly || h.Mode != "cluster" {
+		t.Fatalf("Inspect: %+v, %v", h, err)
+	}
+	for _, master := range cluster.Masters {
+		admin := redis.NewClient(&redis.Options{Addr: master.Addr()})
+		defer admin.Close()
+		set := func(option, value string) {
+			t.Helper()
+			if err := admin.ConfigSet(t.Context(), option, value).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		set("maxmemory-policy", "allkeys-lru")
+		set("appendonly", "no")
+		if h, err := s.Inspect(t.Context()); err != nil || h.MaxmemoryPolicy != "allkeys-lru" || h.AppendOnly {
+			t.Errorf("with %s: %+v, %v", master.Addr(), h, err)
+		}
+		set("maxmemory-policy", "noeviction")
+		set("appendonly", "yes")
+	}
+}
