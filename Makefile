@@ -1,10 +1,12 @@
 # Every target works on a fresh clone. Those that need redis-server say so.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint bench fuzz soak deps ci
+.PHONY: help build demo test race lint bench fuzz soak chaos deps ci
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 BUDGET      ?= 10m
+ROUNDS      ?= 500
+SEED        ?= 1
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +41,10 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 
 soak: ## simulate days of faults for BUDGET (10m) on each backend, from new seeds
 	MINTONCE_BUDGET=$(BUDGET) go test -timeout 0 -v -run 'Memory|Redis' ./integration/simulation
+
+chaos: ## ROUNDS (500) of kill, stop, flush, failover and worse on a real Redis, from SEED (1); writes docs/chaos.md
+	MINTONCE_REQUIRE_REDIS=1 MINTONCE_CHAOS_ROUNDS=$(ROUNDS) MINTONCE_CHAOS_SEED=$(SEED) MINTONCE_CHAOS_REPORT=$(CURDIR)/docs/chaos.md \
+	  go test -count 1 -timeout 0 -v -run '^TestChaos$$' ./integration
 
 deps: ## prove that the command holds no module that only tests or the demo need
 	@! go list -deps ./cmd/mintonce | grep -E 'miniredis|gopher-lua|go-internal|goleak|^testing$$|porcupine|opentelemetry' || \

@@ -13,6 +13,11 @@
 // Redis and no file may hold the AppSecret, or a token in another place than
 // the one field that is for it.
 //
+// chaos_test.go plays rounds of faults, each kind once in every run of the
+// tests and as many as one likes with "make chaos". Beside that, the exact
+// points at which a holder can be stopped are in stopped_holder_test.go, the
+// loss of a primary in sentinel_test.go, the move of a slot in slot_test.go.
+//
 // Tests wait for conditions, not for times. Where the requirement itself states
 // a limit in seconds, it is checked with the margin that is named in
 // wait_test.go.

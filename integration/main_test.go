@@ -7,12 +7,15 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // built is where the tests keep what they build.
 var built string
 
 func TestMain(m *testing.M) {
+	logging.Disable() // go-redis writes what it cannot reach to stderr
 	if text := os.Getenv(replicaVariable); text != "" {
 		os.Exit(replicate(text))
 	}

@@ -169,7 +169,11 @@ func (r *replica) control() http.Handler {
 		answer(w, map[string]any{"fingerprint": token.Fingerprint(), "generation": token.Generation}, err)
 	})
 	mux.HandleFunc("POST /report", func(w http.ResponseWriter, request *http.Request) {
-		generation, _ := strconv.ParseInt(request.FormValue("generation"), 10, 64)
+		generation, err := strconv.ParseInt(request.FormValue("generation"), 10, 64)
+		if err != nil { // the current one
+			token, _ := r.token(request.Context())
+			generation = token.Generation
+		}
 		times, _ := strconv.Atoi(request.FormValue("times"))
 		verdicts, err := r.report(request.Context(), generation, times)
 		answer(w, verdicts, err)
