@@ -151,5 +151,9 @@ const chaosNotes = `
 counts from the end of the fault. Where it takes seconds, that is waiting until an attempt without an answer is given up, which takes 4 s here and 11 s with the
 defaults; meanwhile the usable token is served.
 
+*Kill and flush at once* is what the protocol does not promise: the attempt is lost together with the only process that knows of it, so the
+record may be wrong without saying so. Then the provider ends the token that is served when the overlap is over, and the first call that it
+rejects heals it.
+
 A round takes a seed: ` + "`MINTONCE_CHAOS_SEED=4711 MINTONCE_CHAOS_ROUNDS=1 go test -v -run TestChaos ./integration`" + ` plays one again. Every run of the tests plays each kind once.
 `
