@@ -42,6 +42,24 @@ func createUser(t *testing.T, server *redistest.Server, user string) *redisstore
 	return nil
 }
 
+// TestAccessRules: they are those of the documentation, and what Inspect needs.
+func TestAccessRules(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := redistest.Start(t)
+	rules := open(t, server.URL(), redisstore.Config{}).AccessRules()
+	documented, isMore := strings.CutSuffix(rules, " +info")
+	if !isMore || !strings.Contains(string(doc), "ACL SETUSER mintonce on >PASSWORD "+documented+"\n") {
+		t.Errorf("doc.go does not have %s", documented)
+	}
+	other := open(t, server.URL(), redisstore.Config{Prefix: "fleet-2"}).AccessRules()
+	if other != strings.Replace(rules, "~mintonce:*", "~fleet-2:*", 1) {
+		t.Errorf("for another prefix: %s", other)
+	}
+}
+
 // TestDocumentedAccess: the rules in the documentation are enough.
 func TestDocumentedAccess(t *testing.T) {
 	t.Parallel()

@@ -17,6 +17,7 @@ import (
 type Health struct {
 	Version         string        // "7.2.4"
 	Mode            string        // "standalone", "cluster" or "sentinel"
+	User            string        // who we are to the server; empty before Redis 6, and where the user may not ask
 	Role            string        // "master" or "slave", as Redis calls them
 	Replicas        int           // connected to this server
 	MaxmemoryPolicy string        // should be "noeviction"
@@ -39,6 +40,7 @@ func (s *Store) Inspect(ctx context.Context) (Health, error) {
 		return Health{}, explain("inspect", err)
 	}
 	var h Health
+	h.User, _ = server.Do(ctx, "ACL", "WHOAMI").Text() // whoever may not ask has a user of its own
 	for _, question := range []func(context.Context, *redis.Client) error{h.askTime, h.askInfo} {
 		if err := h.note(question(ctx, server)); err != nil {
 			return Health{}, err

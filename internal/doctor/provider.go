@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/internal/plain"
 )
 
@@ -46,6 +47,27 @@ func (r *Report) Provider(ctx context.Context, base string) {
 		return
 	}
 	r.ok("provider", "%s answers within %s", base, time.Since(sent).Round(time.Millisecond))
+}
+
+// liveTimeout is that of a mint.
+const liveTimeout = 10 * time.Second
+
+// Live asks the provider for a token as a mint does, where that returns the one
+// that is there and ends none. It finds out whether the secret is right, and
+// whether this machine's address is on the whitelist.
+func (r *Report) Live(ctx context.Context, name string, source coordinator.Source) {
+	about := "live " + name
+	if source.Traits().Kind != coordinator.Idempotent {
+		r.ok(about, "is not tried: the provider would end the token that is in use")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, liveTimeout)
+	defer cancel()
+	if _, err := source.Mint(ctx, coordinator.Token{}); err != nil {
+		r.fail(about, err)
+		return
+	}
+	r.ok(about, "the provider accepts the secret, and this machine's address")
 }
 
 // cause leaves out the URL.

@@ -9,6 +9,7 @@ import (
 	"github.com/mintonce/mintonce/internal/plain"
 	"github.com/mintonce/mintonce/internal/storeurl"
 	"github.com/mintonce/mintonce/redisstore"
+	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -29,7 +30,7 @@ func (r *Report) Store(ctx context.Context, url storeurl.URL, store storeurl.Ope
 	} else if !r.server(ctx, url, store.Redis) {
 		return false
 	}
-	if !r.writes(ctx, store.Store) {
+	if !r.writes(ctx, store) {
 		return false
 	}
 	r.news(ctx, store.Store)
@@ -47,6 +48,7 @@ func (r *Report) server(ctx context.Context, url storeurl.URL, store *redisstore
 	}
 	r.ok("store", "%s answers, Redis %s", url, orUnknown(h.Version))
 	r.health(h)
+	r.access(h, store)
 	return h.Role != "slave"
 }
 
@@ -84,6 +86,22 @@ func (r *Report) health(h redisstore.Health) {
 	}
 }
 
+// access judges whom Redis takes this process for.
+func (r *Report) access(h redisstore.Health, store *redisstore.Store) {
+	switch h.User {
+	case "":
+	case "default":
+		r.warn("access", setUser(store), "the Redis user is default, who may do everything; one of its own needs no more than this, with its password in MINTONCE_STORE_PASSWORD")
+	default:
+		r.ok("access", "the Redis user is %s", h.User)
+	}
+}
+
+// setUser is the command to copy.
+func setUser(store *redisstore.Store) string {
+	return "ACL SETUSER mintonce on >PASSWORD " + store.AccessRules()
+}
+
 func orUnknown(version string) string {
 	if version == "" {
 		return "of unknown version"
@@ -97,7 +115,7 @@ const probe = "mintonce.doctor"
 
 // writes tries whether a lock can be taken and a record be written, as every
 // mint does.
-func (r *Report) writes(ctx context.Context, store coordinator.Store) bool {
+func (r *Report) writes(ctx context.Context, store storeurl.Opened) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	lease, err := store.Lock(ctx, probe, "doctor", 2*time.Second)
@@ -106,10 +124,13 @@ func (r *Report) writes(ctx context.Context, store coordinator.Store) bool {
 		return true
 	}
 	if err == nil {
-		err = errors.Join(write(ctx, store), lease.Release(ctx))
+		err = errors.Join(write(ctx, store.Store), lease.Release(ctx))
 	}
 	if err != nil {
 		r.fail("writes", err)
+		if redis.HasErrorPrefix(err, "NOPERM") {
+			r.warn("access", setUser(store.Redis), "the rules of the Redis user are too narrow; these suffice")
+		}
 		return false
 	}
 	r.ok("writes", "locks can be taken and records be written")

@@ -59,8 +59,14 @@ func (a Address) Below(dir string) Address {
 // IsUnix reports whether it is a Unix socket.
 func (a Address) IsUnix() bool { return a.path != "" }
 
+// Host is that of a TCP address; empty for every address.
+func (a Address) Host() string { return a.host }
+
 // Port is that of a TCP address.
 func (a Address) Port() string { return a.port }
+
+// Path is that of a Unix socket.
+func (a Address) Path() string { return a.path }
 
 // Local reports whether only processes of this machine can reach it.
 func (a Address) Local() bool { return a.IsUnix() || IsLoopback(a.host) }

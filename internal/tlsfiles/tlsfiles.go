@@ -39,6 +39,7 @@ type generation struct {
 	sum    [sha256.Size]byte // of all files
 	leaf   *x509.Certificate
 	config *tls.Config
+	ca     []byte // the authorities of clients
 }
 
 // Error is a file that cannot be used.
@@ -81,6 +82,31 @@ func (s *Server) Reload() (changed bool, err error) {
 // Leaf is the certificate in use.
 func (s *Server) Leaf() *x509.Certificate { return s.current.Load().leaf }
 
+// Chain is the certificate in use, and those after it in its file.
+func (s *Server) Chain() []*x509.Certificate {
+	var chain []*x509.Certificate
+	for _, der := range s.current.Load().config.Certificates[0].Certificate {
+		if cert, err := x509.ParseCertificate(der); err == nil {
+			chain = append(chain, cert)
+		}
+	}
+	return chain
+}
+
+// Authorities are those that may sign certificates of clients.
+func (s *Server) Authorities() []*x509.Certificate {
+	var all []*x509.Certificate
+	for data := s.current.Load().ca; ; {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			return all
+		}
+		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
+			all = append(all, cert)
+		}
+	}
+}
+
 // Config is the configuration of a server that uses, for each handshake, what
 // was read last.
 func (s *Server) Config() *tls.Config {
@@ -120,6 +146,7 @@ func read(files Files) (*generation, error) {
 		// taken off the file.
 		g.config.SessionTicketsDisabled = true
 	}
+	g.ca = clientCA
 	g.sum = sha256.Sum256(bytes.Join([][]byte{cert, key, clientCA}, []byte{0}))
 	return g, nil
 }
