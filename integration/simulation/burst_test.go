@@ -3,8 +3,6 @@ package simulation_test
 import (
 	"context"
 	"time"
-
-	"github.com/mintonce/mintonce/coordinator"
 )
 
 // ambush is a fault that waits for a process to come to an await.
@@ -88,9 +86,26 @@ var faults = []fault{
 		}
 		return pause, 2
 	}},
+	{"pause of all", 1, func(w *world, d *dice) (time.Duration, int) {
+		w.provokeSometimes(d)
+		pause := pick(d, d.between(time.Second, 12*time.Second), d.between(10*time.Second, 3*time.Minute))
+		for _, m := range w.machines {
+			if p := m.current(); p != nil {
+				p.pause(pause + d.between(0, 100*time.Millisecond))
+			}
+		}
+		return pause + 100*time.Millisecond, 3
+	}},
 	{"wire to the store", 3, func(w *world, d *dice) (time.Duration, int) {
 		lasts, state := d.between(time.Second, 10*time.Minute), pick(d, lossy, tardy, cut)
-		w.each(d, func(p *process) { p.toStore.set(state, time.Now().Add(lasts)); p.disturb(time.Now().Add(lasts)) })
+		w.provokeSometimes(d)
+		w.each(d, func(p *process) {
+			p.toStore.set(state, time.Now().Add(lasts))
+			p.disturb(time.Now().Add(lasts))
+			if state == cut {
+				w.backend.cut(p)
+			}
+		})
 		w.provoke(d)
 		return lasts, 6
 	}},
@@ -124,6 +139,13 @@ var faults = []fault{
 		w.backend.hang(lasts)
 		return lasts, 3
 	}},
+	{"store refuses writes", 2, func(w *world, d *dice) (time.Duration, int) {
+		lasts := d.between(time.Second, 10*time.Minute)
+		w.provokeSometimes(d)
+		w.backend.refuse(lasts)
+		w.provoke(d)
+		return lasts, 3
+	}},
 	{"store's clock jumps a little", 2, func(w *world, d *dice) (time.Duration, int) {
 		w.provoke(d)
 		w.skip(d.between(-2*time.Minute, 2*time.Minute))
@@ -147,6 +169,24 @@ var faults = []fault{
 		w.note(nil, "a stranger mints")
 		return 0, 3
 	}},
+	{"stranger keeps minting", 1, func(w *world, d *dice) (time.Duration, int) {
+		n, lasts := 2+d.upTo(4), time.Duration(0)
+		for range n {
+			time.AfterFunc(lasts, func() {
+				w.disturb(time.Now())
+				w.provider.mint(nil, true)
+				w.note(nil, "a stranger mints")
+			})
+			lasts += d.between(0, 4*time.Minute)
+		}
+		return lasts, 3 * n
+	}},
+	{"impatient callers", 2, func(w *world, d *dice) (time.Duration, int) {
+		lasts, patience := d.between(time.Minute, 10*time.Minute), d.between(10*time.Millisecond, 2*time.Second)
+		w.each(d, func(p *process) { p.hurry(patience, time.Now().Add(lasts)) })
+		w.provoke(d)
+		return lasts, 1
+	}},
 	{"operator rotates", 3, func(w *world, d *dice) (time.Duration, int) {
 		w.rotate(d)
 		return 0, 2
@@ -161,12 +201,16 @@ var faults = []fault{
 		return lasts + 30*time.Second, 3
 	}},
 	{"false rejections", 2, func(w *world, d *dice) (time.Duration, int) {
-		for _, m := range w.machines {
-			if p := m.current(); p != nil && d.chance(0.7) {
-				time.AfterFunc(d.between(0, 2*time.Second), p.complain)
-			}
+		if d.chance(0.5) {
+			w.rotate(d) // so that the token is young
+			time.Sleep(d.between(0, 40*time.Second))
 		}
+		w.complain(d, func(p *process) string { return p.served.Value })
 		return 2 * time.Second, 2
+	}},
+	{"late rejections", 2, func(w *world, d *dice) (time.Duration, int) {
+		w.complain(d, func(p *process) string { return p.before.Value })
+		return 2 * time.Second, 0
 	}},
 }
 
@@ -254,6 +298,15 @@ func (w *world) provoke(d *dice) {
 	}
 }
 
+// provokeSometimes is for faults that are worst in the middle of a mint, and
+// that keep one from beginning.
+func (w *world) provokeSometimes(d *dice) {
+	if d.chance(0.5) {
+		w.rotate(d)
+		time.Sleep(d.between(0, 500*time.Millisecond))
+	}
+}
+
 // rotate has an operator ask for a new token.
 func (w *world) rotate(d *dice) {
 	p := w.some(d).current()
@@ -277,19 +330,27 @@ func (w *world) rotate(d *dice) {
 	}()
 }
 
-// complain reports the token though the provider accepts it.
-func (p *process) complain() {
+// complain has many processes report a token of their choice, which the
+// provider has not rejected, within two seconds.
+func (w *world) complain(d *dice, which func(*process) string) {
+	for _, m := range w.machines {
+		if p := m.current(); p != nil && d.chance(0.7) {
+			time.AfterFunc(d.between(0, 2*time.Second), func() { p.complain(which) })
+		}
+	}
+}
+
+func (p *process) complain(which func(*process) string) {
 	p.here("complain")
 	p.mu.Lock()
-	c, token := p.coord, p.served
+	c, value := p.coord, which(p)
 	p.mu.Unlock()
-	if token.Value == "" {
+	if value == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, 10*time.Second)
 	defer cancel()
-	err := c.Report(ctx, token.Value, &coordinator.RejectedError{Code: 40001})
-	p.world.note(p, "complained: %v", err)
+	p.world.note(p, "complained of %s: %v", value, p.report(ctx, c, value))
 }
 
 // skip makes the store's clock jump.

@@ -3,6 +3,7 @@ package simulation_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
@@ -59,6 +60,10 @@ func (w *world) judge(p *process, token coordinator.Token, err error) bool {
 	}
 	before, forks, known := p.served, p.forks, p.seen
 	if err == nil {
+		if token.Value != before.Value {
+			p.before = before
+			w.spell(p, token.Value)
+		}
 		p.served, p.forks = token, int(w.forks.Load())
 	}
 	p.mu.Unlock()
@@ -122,6 +127,55 @@ func (w *world) judgeBegin(p *process, before, next coordinator.Record) {
 	}
 	if plan := before.Plan(w.storeTime().Add(drift), w.provider.traits, false); plan.Action == coordinator.Rest && next.DoubtAt == 0 {
 		w.violation(p, "announces a mint (%s) though the record is at rest", a.Reason)
+	}
+}
+
+// judgeDoubt: a report concerns the token that it names, and none that is too
+// young for the rejection to be about it.
+func (w *world) judgeDoubt(p *process, before, next coordinator.Record) {
+	if before.DoubtAt != 0 || next.DoubtAt == 0 || next.Grant.Value != before.Grant.Value || !strings.HasPrefix(next.DoubtReason, "the provider rejected it, says "+p.name) {
+		return
+	}
+	value := next.Grant.Value
+	p.mu.Lock()
+	reported := p.reported[value]
+	p.mu.Unlock()
+	if !reported {
+		w.violation(p, "doubts %s because of a report that named another token", value)
+	}
+	t := w.provider.token(value)
+	if age := time.Since(t.at); age < 29*time.Second && !w.jumpedSince(t.at) {
+		w.violation(p, "doubts %s because of a report when it was %s old", value, age)
+	}
+}
+
+// judgeSending: no mint is sent by a process that knows of the loss of its
+// lock.
+func (w *world) judgeSending(p *process) {
+	p.mu.Lock()
+	lost := p.lease
+	p.mu.Unlock()
+	select {
+	case <-lost:
+		w.violation(p, "sends a mint though its lock is lost")
+	default:
+	}
+}
+
+// judgeBudget: a day's mints stay within the budget. What the store forgot
+// together with every process, and what two sides of a fork have counted apart,
+// comes on top.
+func (w *world) judgeBudget() {
+	limit := w.provider.traits.DailyMints
+	if limit == 0 {
+		return
+	}
+	const apart = 8
+	w.mu.Lock()
+	most := limit*w.budgetDays + w.forgotten + apart*int(w.forks.Load())
+	w.mu.Unlock()
+	if n := w.provider.ours(); n > most {
+		w.violation(nil, "%d mints in %d days of the store's clock, at most %d are within the budget", n, w.budgetDays, most)
 	}
 }
 

@@ -43,8 +43,8 @@ func (m *machine) start() {
 	m.lives++
 	label := fmt.Sprintf("m%d.%d", m.number, m.lives)
 	p := &process{
-		world: w, machine: m, name: label, dice: w.dice(label), dead: make(chan struct{}), disturbed: time.Now(),
-		stops: make(map[int]func()), saw: make(map[string]time.Time), notifies: make(map[int]func()), runStopped: make(chan struct{}),
+		world: w, machine: m, name: label, dice: w.dice(label), ear: w.dice(label + " hears"), dead: make(chan struct{}), disturbed: time.Now(),
+		stops: make(map[int]func()), saw: make(map[string]time.Time), reported: make(map[string]bool), notifies: make(map[int]func()), runStopped: make(chan struct{}),
 	}
 	m.process = p
 	w.mu.Unlock()
@@ -145,7 +145,7 @@ func (p *process) calls(c *coordinator.Coordinator) {
 }
 
 func (p *process) callProvider(c *coordinator.Coordinator) {
-	ctx, cancel := context.WithTimeout(p.ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(p.ctx, p.waits())
 	defer cancel()
 	token, err := c.Token(ctx)
 	if !p.world.judge(p, token, err) || err != nil || p.world.provider.accepts(token.Value) {
@@ -155,7 +155,7 @@ func (p *process) callProvider(c *coordinator.Coordinator) {
 	if p.dice.chance(0.2) {
 		time.Sleep(p.dice.between(0, 3*time.Second)) // a late report
 	}
-	err = c.Report(ctx, token.Value, &coordinator.RejectedError{Code: 40001})
+	err = p.report(ctx, c, token.Value)
 	p.world.note(p, "rejected %s generation %d, reported: %v", token.Value, token.Generation, err)
 	again, err := c.Token(ctx)
 	if err != nil || !p.world.provider.accepts(again.Value) {

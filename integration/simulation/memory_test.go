@@ -2,6 +2,8 @@ package simulation_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,8 +18,10 @@ type backend interface {
 	flush()
 	failover(back int)                           // to a copy that lacks the last writes; locks are lost too
 	hang(d time.Duration)                        // requests are carried out when that is over
+	refuse(d time.Duration)                      // out of memory or read-only: nothing can be written until then
 	swapped(p *process, next coordinator.Record) // after a swap of p, whatever came of it
 	paused(p *process)
+	cut(p *process) // its wire
 	died(p *process)
 	close()
 }
@@ -30,6 +34,8 @@ type memory struct {
 	mu     sync.Mutex
 	copies []storetest.Contents // after each of the last writes
 	hangs  time.Time
+	full   time.Time           // until then, it refuses to write
+	latest *coordinator.Record // what the store holds; nil: to be read
 }
 
 func newMemory(w *world) *memory {
@@ -38,15 +44,31 @@ func newMemory(w *world) *memory {
 
 func (m *memory) connect(p *process) coordinator.Store { return overWire{m, p} }
 
+// record reads each record once: most of the time it is the same for hours.
 func (m *memory) record() coordinator.Record {
-	r, _, err := m.store.Load(context.Background(), name)
-	if err != nil {
-		panic(err)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.latest == nil {
+		r, _, err := m.store.Load(context.Background(), name)
+		if err != nil {
+			panic(err)
+		}
+		m.latest = &r
 	}
-	return r
+	return *m.latest
 }
 
-func (m *memory) flush() { m.store.Flush() }
+// changed notes that the store may hold another record.
+func (m *memory) changed() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.latest = nil
+}
+
+func (m *memory) flush() {
+	m.store.Flush()
+	m.changed()
+}
 
 func (m *memory) failover(back int) {
 	m.mu.Lock()
@@ -58,13 +80,33 @@ func (m *memory) failover(back int) {
 	m.mu.Unlock()
 	m.store.DropLock(name)
 	m.store.Restore(earlier)
+	m.changed()
 }
 
+// hang: renewals wait like all other requests.
 func (m *memory) hang(d time.Duration) {
+	m.store.StopRenewing(name)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.hangs = time.Now().Add(d)
 }
+
+func (m *memory) refuse(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.full = time.Now().Add(d)
+}
+
+func (m *memory) refuses() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if time.Now().Before(m.full) {
+		return errFull
+	}
+	return nil
+}
+
+var errFull = errors.New("out of memory")
 
 func (m *memory) swapped(*process, coordinator.Record) {} // see overWire.Swap
 func (m *memory) close()                               {}
@@ -77,6 +119,7 @@ func (m *memory) paused(p *process) {
 }
 
 func (m *memory) died(p *process) { m.paused(p) }
+func (m *memory) cut(p *process)  { m.paused(p) }
 
 // snapshot keeps what a failover may go back to.
 func (m *memory) snapshot() {
@@ -116,22 +159,15 @@ func (s overWire) do(ctx context.Context, serve func()) error {
 	}
 }
 
-func (s overWire) Load(ctx context.Context, name string) (coordinator.Record, time.Time, error) {
-	type reply struct {
-		record coordinator.Record
-		now    time.Time
-		err    error
-	}
-	replies := make(chan reply, 1)
-	err := s.do(ctx, func() {
-		r, now, err := s.memory.store.Load(context.Background(), name)
-		replies <- reply{r, now, err}
-	})
+func (s overWire) Load(ctx context.Context, _ string) (coordinator.Record, time.Time, error) {
+	var record coordinator.Record
+	var now time.Time
+	err := s.do(ctx, func() { record, now = s.memory.record(), time.Now().Round(0).UTC() })
 	if err != nil {
 		return coordinator.Record{}, time.Time{}, err
 	}
-	r := <-replies
-	return r.record, r.now, r.err
+	record.Lineage, record.Attempts = slices.Clone(record.Lineage), slices.Clone(record.Attempts)
+	return record, now, nil
 }
 
 func (s overWire) Swap(ctx context.Context, name string, old coordinator.Stamp, next coordinator.Record, events ...coordinator.Event) (time.Time, error) {
@@ -141,12 +177,18 @@ func (s overWire) Swap(ctx context.Context, name string, old coordinator.Stamp, 
 	}
 	replies := make(chan reply, 1)
 	err := s.do(ctx, func() {
+		if err := s.memory.refuses(); err != nil {
+			replies <- reply{time.Time{}, err}
+			return
+		}
 		before := s.memory.record()
 		now, err := s.memory.store.Swap(context.Background(), name, old, next, events...)
 		if err == nil {
+			s.memory.changed()
 			s.memory.snapshot()
 			s.process.world.written(s.process, next)
 			s.process.world.judgeBegin(s.process, before, next)
+			s.process.world.judgeDoubt(s.process, before, next)
 		}
 		replies <- reply{now, err}
 	})
@@ -169,6 +211,10 @@ func (s overWire) Lock(ctx context.Context, name, holder string, ttl time.Durati
 	err := s.do(ctx, func() {
 		mu.Lock()
 		defer mu.Unlock()
+		if err := s.memory.refuses(); err != nil {
+			replies <- reply{nil, err}
+			return
+		}
 		lease, err := s.memory.store.Lock(context.Background(), name, holder, ttl)
 		if err == nil && (gone || !s.process.still()) {
 			s.memory.store.StopRenewing(name)
@@ -177,7 +223,10 @@ func (s overWire) Lock(ctx context.Context, name, holder string, ttl time.Durati
 	})
 	if err == nil {
 		r := <-replies
-		return r.lease, r.err
+		if r.err != nil {
+			return nil, r.err
+		}
+		return wireLease{r.lease, s}, nil
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -190,6 +239,18 @@ func (s overWire) Lock(ctx context.Context, name, holder string, ttl time.Durati
 	default:
 	}
 	return nil, err
+}
+
+// wireLease is released over the wire. A release that is lost leaves a lock that
+// lapses by itself.
+type wireLease struct {
+	coordinator.Lease
+	store overWire
+}
+
+func (l wireLease) Release(ctx context.Context) error {
+	l.store.memory.paused(l.store.process)
+	return l.store.do(ctx, func() { l.Lease.Release(context.Background()) })
 }
 
 func (s overWire) Watch(name string, notify func()) (stop func()) {

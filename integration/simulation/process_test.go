@@ -3,7 +3,9 @@ package simulation_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +23,7 @@ type process struct {
 	machine    *machine
 	name       string
 	dice       *dice
+	ear        *dice // of hints
 	toStore    *wire
 	toProvider *wire
 	ctx        context.Context // ends with the process
@@ -41,7 +44,12 @@ type process struct {
 	missed     bool
 	notifies   map[int]func()
 	served     coordinator.Token // the last that a caller got
-	forks      int               // of the world, when it was served
+	before     coordinator.Token // and the one before that
+	reported   map[string]bool   // the tokens that it has reported
+	lease      <-chan struct{}   // closed when the lock that it took last is lost
+	patience   time.Duration     // of its callers, until hurried
+	hurried    time.Time
+	forks      int // of the world, when it was served
 	stopping   bool
 	coord      *coordinator.Coordinator
 	runStopped chan struct{}
@@ -111,10 +119,11 @@ func (p *process) kill() {
 	p.stops, p.notifies = nil, nil
 	p.mu.Unlock()
 	p.world.note(p, "dies")
+	p.world.spell(p, "")
 	p.end()
 	p.world.backend.died(p)
-	for _, stop := range stops {
-		go stop()
+	for _, id := range slices.Sorted(maps.Keys(stops)) {
+		go stops[id]()
 	}
 	p.world.forget()
 }
@@ -140,6 +149,31 @@ func (p *process) pause(d time.Duration) {
 		p.world.note(p, "resumed")
 		p.catchUp()
 	})
+}
+
+// hurry gives its callers little patience for a while.
+func (p *process) hurry(patience time.Duration, until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.patience, p.hurried = patience, until
+	p.disturbed = latest(p.disturbed, until)
+}
+
+func (p *process) waits() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Now().Before(p.hurried) {
+		return p.patience
+	}
+	return 10 * time.Second
+}
+
+// report is what each report of a token goes through, for the judge to know.
+func (p *process) report(ctx context.Context, c *coordinator.Coordinator, value string) error {
+	p.mu.Lock()
+	p.reported[value] = true
+	p.mu.Unlock()
+	return c.Report(ctx, value, &coordinator.RejectedError{Code: 40001})
 }
 
 // disturb notes until when the process is not on its own to blame.
@@ -172,8 +206,8 @@ func (p *process) catchUp() {
 	var missed []func()
 	if p.missed && p.paused == nil && !time.Now().Before(p.deaf) {
 		p.missed = false
-		for _, notify := range p.notifies {
-			missed = append(missed, notify)
+		for _, id := range slices.Sorted(maps.Keys(p.notifies)) {
+			missed = append(missed, p.notifies[id])
 		}
 	}
 	p.mu.Unlock()
@@ -182,13 +216,14 @@ func (p *process) catchUp() {
 	}
 }
 
-// hint passes one on, or keeps it back.
-func (p *process) hint(notify func()) {
+// hint passes one on to a watch that goes on, or keeps it back.
+func (p *process) hint(watch int) {
 	p.mu.Lock()
 	keep := p.died || p.paused != nil || time.Now().Before(p.deaf)
 	p.missed = p.missed || keep
+	notify := p.notifies[watch]
 	p.mu.Unlock()
-	if !keep {
+	if !keep && notify != nil {
 		notify()
 	}
 }

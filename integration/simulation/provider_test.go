@@ -176,6 +176,19 @@ func (p *provider) minted() int {
 	return len(p.tokens)
 }
 
+// ours is how many of the mints were not a stranger's.
+func (p *provider) ours() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, t := range p.tokens {
+		if !t.foreign {
+			n++
+		}
+	}
+	return n
+}
+
 // source is the provider as one process reaches it.
 type source struct{ process *process }
 
@@ -195,6 +208,7 @@ func (s source) Mint(ctx context.Context, _ coordinator.Token) (coordinator.Toke
 func (s source) mint(ctx context.Context, force bool) (coordinator.Token, error) {
 	p, provider := s.process, s.process.world.provider
 	call := p.minting()
+	p.world.judgeSending(p)
 	paused := p.here("mint sent")
 	if ctx.Err() != nil && !(paused && p.dice.chance(0.7)) {
 		return coordinator.Token{}, ctx.Err() // else it had looked before it was paused
@@ -228,7 +242,6 @@ func (p *provider) answer(call *minting, force bool) (time.Duration, *issued, er
 	refuse := func(class coordinator.Class, after time.Duration) error {
 		return &coordinator.SourceError{Class: class, Message: "simulated", After: after, Refused: true}
 	}
-	const never = 24 * time.Hour
 	delay := p.dice.between(50*time.Millisecond, 400*time.Millisecond)
 	switch p.sky() {
 	case busy:

@@ -101,6 +101,12 @@ func (s *redisServer) hang(d time.Duration) {
 	s.hangs = time.Now().Add(d)
 }
 
+// refuse: miniredis has one error for all commands, so reads fail too.
+func (s *redisServer) refuse(d time.Duration) {
+	s.server.SetError("OOM command not allowed when used memory > 'maxmemory'.")
+	time.AfterFunc(d, func() { s.server.SetError("") })
+}
+
 func (s *redisServer) hangsFor() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,6 +129,7 @@ func (s *redisServer) swapped(p *process, next coordinator.Record) {
 }
 
 func (s *redisServer) paused(*process) {}
+func (s *redisServer) cut(*process)    {}
 
 // died closes the connections, for the kernel does so too. The lease's renewal
 // ends by itself.

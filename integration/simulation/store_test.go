@@ -70,6 +70,9 @@ func (g gate) Lock(ctx context.Context, name, holder string, ttl time.Duration) 
 	if err != nil {
 		return nil, err
 	}
+	g.process.mu.Lock()
+	g.process.lease = lease.Lost()
+	g.process.mu.Unlock()
 	return gateLease{lease, g.process}, nil
 }
 
@@ -79,6 +82,9 @@ type gateLease struct {
 }
 
 func (l gateLease) Release(ctx context.Context) error {
+	l.process.mu.Lock()
+	l.process.lease = nil
+	l.process.mu.Unlock()
 	l.process.here("release sent")
 	err := l.Lease.Release(ctx)
 	l.process.here("release back")
@@ -97,7 +103,10 @@ func (g gate) Watch(name string, notify func()) (stop func()) {
 	id := p.watches
 	p.notifies[id] = notify
 	p.mu.Unlock()
-	end := g.store.(coordinator.Watcher).Watch(name, func() { p.hint(notify) })
+	// A hint has its way to go too, and no two processes hear of it at once.
+	end := g.store.(coordinator.Watcher).Watch(name, func() {
+		time.AfterFunc(p.ear.between(0, 2*time.Millisecond), func() { p.hint(id) })
+	})
 	p.mu.Lock()
 	died := p.died
 	if !died {

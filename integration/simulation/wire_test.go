@@ -68,28 +68,48 @@ func (w *wire) fate() (delay time.Duration, lost, told bool) {
 func (w *wire) call(ctx context.Context, serve func() (time.Duration, error)) error {
 	there, lost, told := w.fate()
 	back, lostBack, toldBack := w.fate()
-	done := make(chan error, 1)
-	switch {
-	case lost && told:
-		time.AfterFunc(there, func() { done <- errReset })
-	case !lost:
-		time.AfterFunc(there, func() {
-			more, err := serve()
-			if lostBack && !toldBack {
-				return
-			}
-			if lostBack {
-				err = errReset
-			}
-			time.AfterFunc(back+more, func() { done <- err })
-		})
+	if lost {
+		return w.silence(ctx, there, told)
 	}
-	select {
-	case err := <-done:
+	sent := time.Now()
+	if err := w.pass(ctx, there); err != nil {
+		time.AfterFunc(there-time.Since(sent), func() { serve() })
 		return err
+	}
+	more, err := serve()
+	if lostBack {
+		return w.silence(ctx, back+more, toldBack)
+	}
+	if gone := w.pass(ctx, back+more); gone != nil {
+		return gone
+	}
+	return err
+}
+
+// pass waits for a message, as long as its receiver lives and wants it.
+func (w *wire) pass(ctx context.Context, takes time.Duration) error {
+	timer := time.NewTimer(takes)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-w.process.dead:
 		return errDead
 	}
 }
+
+// silence is what the sender of a lost message gets.
+func (w *wire) silence(ctx context.Context, takes time.Duration, told bool) error {
+	if !told {
+		takes = never
+	}
+	if err := w.pass(ctx, takes); err != nil {
+		return err
+	}
+	return errReset
+}
+
+// never is longer than anybody waits.
+const never = 24 * time.Hour

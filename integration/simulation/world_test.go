@@ -17,6 +17,7 @@ import (
 // world is one run.
 type world struct {
 	seed       uint64
+	test       string // its name, for the report of a violation
 	idempotent bool
 	day        time.Duration
 	provider   *provider
@@ -41,6 +42,10 @@ type world struct {
 	opening    uint64      // the digest at the first fault
 	violations []string
 	faults     map[string]int
+	budget     coordinator.Budget // as last stored
+	budgetDays int                // on how many days of the store's clock
+	forgotten  int                // mints that nobody remembers to have counted
+	spells     []spell            // who served what, for the picture
 	slowest    time.Duration
 	slowestExc time.Duration
 }
@@ -57,15 +62,15 @@ func (l line) String() string {
 	return fmt.Sprintf("%s %-6s %s", l.at.UTC().Format("02 15:04:05.000"), l.who, fmt.Sprintf(l.format, l.args...))
 }
 
-func newWorld(seed uint64, day time.Duration, connect func(*world) backend) *world {
-	w := &world{seed: seed, day: day, began: time.Now(), faults: make(map[string]int), digest: fnv.New64a()}
+func newWorld(seed uint64, s setting) *world {
+	w := &world{seed: seed, test: s.test, day: s.day, began: time.Now(), faults: make(map[string]int), digest: fnv.New64a()}
 	w.chance = w.dice("schedule")
 	w.idempotent = w.chance.chance(0.25)
 	w.provider = newProvider(w)
-	w.backend = connect(w)
+	w.backend = s.connect(w)
 	sizes := []int{2, 3, 3, 4}
-	if day >= 24*time.Hour {
-		sizes = []int{2, 3, 3, 4, 5, 6, 8, 12, 24, 36}
+	if s.day >= 24*time.Hour {
+		sizes = []int{2, 2, 3, 3, 3, 4, 4, 5, 6, 8, 12, 36}
 	}
 	for i := range pick(w.chance, sizes...) {
 		w.machines = append(w.machines, newMachine(w, i))
@@ -90,6 +95,7 @@ func (w *world) run() {
 			w.burst()
 		}
 	}
+	w.judgeBudget()
 	w.close()
 }
 
@@ -218,8 +224,27 @@ func (w *world) begun(call *minting) {
 	w.attempts = w.attempts[max(0, len(w.attempts)-recent):]
 }
 
+// spell is the time from which on a machine served a token; none: it is down.
+type spell struct {
+	machine int
+	token   string
+	at      time.Time
+}
+
+func (w *world) spell(p *process, token string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.spells = append(w.spells, spell{p.machine.number, token, time.Now()})
+}
+
 // written notes that a swap of p has taken effect.
 func (w *world) written(p *process, next coordinator.Record) {
+	w.mu.Lock()
+	if next.Budget.Day != w.budget.Day {
+		w.budgetDays++
+	}
+	w.budget = next.Budget
+	w.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, call := range p.answers {
@@ -241,6 +266,14 @@ func (w *world) forget() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	most := 0
+	for _, r := range known {
+		if r.Budget.Day == w.budget.Day {
+			most = max(most, r.Budget.Mints)
+		}
+	}
+	w.forgotten += max(0, w.budget.Mints-most)
+	w.budget.Mints = min(w.budget.Mints, most)
 	for _, call := range w.attempts {
 		if !slices.ContainsFunc(known, func(r coordinator.Record) bool { return descends(r, call.begun) }) {
 			call.lost.Store(true)
@@ -263,6 +296,7 @@ func (w *world) report(minutes int) string {
 	for _, v := range w.violations {
 		fmt.Fprintln(&b, v)
 	}
+	fmt.Fprintf(&b, "again, a few times: MINTONCE_SEED=%d MINTONCE_TRACE=60 go test -run '^%s$' -v ./integration/simulation\n", w.seed, w.test)
 	fmt.Fprintln(&b, "faults:")
 	for _, l := range w.schedule[max(0, len(w.schedule)-25):] {
 		fmt.Fprintln(&b, " ", l)
