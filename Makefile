@@ -1,12 +1,13 @@
 # Every target works on a fresh clone. Those that need redis-server say so.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint bench fuzz soak chaos deps ci
+.PHONY: help build demo test race lint bench fuzz soak picture guards chaos deps ci
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 BUDGET      ?= 10m
 ROUNDS      ?= 500
 SEED        ?= 1
+REPORT      ?= bin/soak.md
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,8 +40,16 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 	  done || exit 1; \
 	done
 
-soak: ## simulate days of faults for BUDGET (10m) on each backend, from new seeds
-	MINTONCE_BUDGET=$(BUDGET) go test -timeout 0 -v -run 'Memory|Redis' ./integration/simulation
+soak: ## simulate days of faults for BUDGET (10m) on each backend, from new seeds; a page of REPORT (bin/soak.md)
+	@mkdir -p $(dir $(REPORT)) && printf '# Soak\n\n%s, %s\n\n' "$$(date -u +%Y-%m-%d)" "$$(git rev-parse --short HEAD)" >$(REPORT)
+	MINTONCE_REPORT=$(abspath $(REPORT)) MINTONCE_BUDGET=$(BUDGET) go test -timeout 0 -run 'Memory|Redis' ./integration/simulation; code=$$?; cat $(REPORT); exit $$code
+
+picture: ## draw the simulated day of docs/simulation.md anew
+	MINTONCE_SEED=3 MINTONCE_PICTURE=$(CURDIR)/docs/simulation/day.svg go test -count 1 -run Memory ./integration/simulation
+	MINTONCE_SEED=3 MINTONCE_PICTURE=$(CURDIR)/docs/simulation/burst.svg MINTONCE_PICTURE_FROM=10h7m MINTONCE_PICTURE_SPAN=12m go test -count 1 -run Memory ./integration/simulation
+
+guards: ## take away each guard of the protocol and see who notices, some minutes; writes docs/guards.md
+	go run ./integration/mutation -out docs/guards.md
 
 chaos: ## ROUNDS (500) of kill, stop, flush, failover and worse on a real Redis, from SEED (1); writes docs/chaos.md
 	MINTONCE_REQUIRE_REDIS=1 MINTONCE_CHAOS_ROUNDS=$(ROUNDS) MINTONCE_CHAOS_SEED=$(SEED) MINTONCE_CHAOS_REPORT=$(CURDIR)/docs/chaos.md \

@@ -665,3 +665,25 @@ func TestLongOutageOfBoth(t *testing.T) {
 		}
 	})
 }
+
+// TestRollBackDuringAMint: the store loses the announcement of a mint under
+// way. Its commit puts that back first, so it is no late one: no doubt, and no
+// other mint.
+func TestRollBackDuringAMint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a, _ := f.member("a")
+		token(t, a)
+		<-f.provider.arrived
+		before := f.memory.Contents()
+		go a.Rotate(t.Context())
+		<-f.provider.arrived
+		f.memory.Restore(before)
+		f.drain(a)
+		if got := f.record(); got.Grant.Generation != 2 || got.DoubtAt != 0 || len(got.Attempts) > 0 {
+			t.Errorf("after its commit: %v", got)
+		}
+		f.wantMints(2)
+		f.converged()
+	})
+}

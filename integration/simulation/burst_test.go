@@ -98,6 +98,7 @@ var faults = []fault{
 	}},
 	{"wire to the store", 3, func(w *world, d *dice) (time.Duration, int) {
 		lasts, state := d.between(time.Second, 10*time.Minute), pick(d, lossy, tardy, cut)
+		w.detail = string(state)
 		w.provokeSometimes(d)
 		w.each(d, func(p *process) {
 			p.toStore.set(state, time.Now().Add(lasts))
@@ -111,6 +112,7 @@ var faults = []fault{
 	}},
 	{"wire to the provider", 3, func(w *world, d *dice) (time.Duration, int) {
 		lasts, state := d.between(time.Second, 5*time.Minute), pick(d, lossy, tardy, cut)
+		w.detail = string(state)
 		w.each(d, func(p *process) { p.toProvider.set(state, time.Now().Add(lasts)) })
 		w.provoke(d)
 		return lasts + 60*time.Second, 3
@@ -160,7 +162,7 @@ var faults = []fault{
 		sky := pick(d, busy, broken, deaf, slow, quota, whitelist, secret, nonsense, shortLife)
 		lasts := d.between(time.Second, 15*time.Minute)
 		w.provider.set(sky, time.Now().Add(lasts))
-		w.note(nil, "the provider is %s for %s", sky, lasts)
+		w.detail = string(sky)
 		w.provoke(d)
 		return lasts + map[weather]time.Duration{whitelist: 3 * time.Minute, secret: 5 * time.Minute, shortLife: 10 * time.Minute}[sky] + time.Minute, 3
 	}},
@@ -233,7 +235,11 @@ func (w *world) burst() {
 		w.disturb(time.Now())
 		lasts, mints := f.strike(w, d)
 		w.mu.Lock()
-		w.schedule = append(w.schedule, line{time.Now(), "", "%s, for %s", []any{f.name, lasts}})
+		struck := strike{f.name, time.Now(), lasts}
+		if w.detail != "" {
+			struck.name, w.detail = f.name+" ("+w.detail+")", ""
+		}
+		w.schedule = append(w.schedule, struck)
 		w.mu.Unlock()
 		w.note(nil, "FAULT %s, for %s", f.name, lasts)
 		w.disturb(time.Now().Add(lasts))

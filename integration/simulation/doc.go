@@ -23,6 +23,11 @@
 //	MINTONCE_BUDGET=10m go test -timeout 0 -v ./integration/simulation               # as many as fit, of each store
 //	MINTONCE_SEED=42 go test -run Memory -v ./integration/simulation                 # one
 //	MINTONCE_TRACE=60                                                                # minutes of trace of a failure
+//	MINTONCE_REPORT=soak.md                                                          # a page of Markdown, appended
+//	MINTONCE_PICTURE=day.svg MINTONCE_SEED=3                                         # the day as a picture; see picture_test.go
+//
+// docs/simulation.md shows such a picture, and lists the faults and the promises
+// for people.
 //
 // # How far a seed determines a run
 //

@@ -39,16 +39,17 @@ func (w *world) calm(p *process) bool {
 // excuse returns why the record may be wrong at this moment without saying so,
 // or why nothing can be done: what coordinator does not promise.
 func (w *world) excuse() string {
-	if live := w.provider.live(); live != nil && w.backend.record().Grant.Value != live.value {
-		if why := live.untold(); why != "" {
-			return why
-		}
+	r, limit := w.backend.record(), w.provider.traits.DailyMints
+	if limit > 0 && r.Budget.Mints >= limit && r.Budget.Day == w.storeTime().UTC().Format(time.DateOnly) {
+		return budgetSpent
 	}
-	if b := w.backend.record().Budget; b.Mints >= w.provider.traits.DailyMints && w.provider.traits.DailyMints > 0 {
-		return "the budget is spent"
+	if live := w.provider.live(); live != nil && r.Grant.Value != live.value {
+		return live.untold()
 	}
 	return ""
 }
+
+const budgetSpent = "the budget is spent"
 
 // judge checks what Token has given to a caller, at this very moment. It
 // returns false where there was nothing to judge.
@@ -71,6 +72,7 @@ func (w *world) judge(p *process, token coordinator.Token, err error) bool {
 	now := time.Now()
 	if err != nil {
 		w.failed.Add(1)
+		w.mark(p, true)
 		w.note(p, "Token failed: %v", err)
 		w.judgeFailure(p, known, err)
 		return true
@@ -230,7 +232,7 @@ func (w *world) converge() {
 				w.note(nil, "excused: %s", why)
 			}
 			excused = true
-			if why == "the budget is spent" {
+			if why == budgetSpent {
 				return
 			}
 		}

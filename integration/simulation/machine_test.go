@@ -152,6 +152,7 @@ func (p *process) callProvider(c *coordinator.Coordinator) {
 		return
 	}
 	p.world.rejected.Add(1)
+	p.world.mark(p, false)
 	if p.dice.chance(0.2) {
 		time.Sleep(p.dice.between(0, 3*time.Second)) // a late report
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -174,6 +175,13 @@ func (p *provider) minted() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.tokens)
+}
+
+// all are the tokens that were issued, in their order.
+func (p *provider) all() []*issued {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.tokens)
 }
 
 // ours is how many of the mints were not a stranger's.

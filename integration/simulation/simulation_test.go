@@ -2,11 +2,8 @@ package simulation_test
 
 import (
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
@@ -16,13 +13,14 @@ import (
 // setting is a kind of world.
 type setting struct {
 	test    string
+	over    string // what the store is
 	day     time.Duration
 	connect func(*world) backend
 }
 
 var (
-	overMemory = setting{"TestMemory", 24 * time.Hour, func(w *world) backend { return newMemory(w) }}
-	overRedis  = setting{"TestRedis", 3 * time.Hour, func(w *world) backend { return newRedis(w) }} // some 90 commands a minute and replica
+	overMemory = setting{"TestMemory", "a store in memory", 24 * time.Hour, func(w *world) backend { return newMemory(w) }}
+	overRedis  = setting{"TestRedis", "redisstore, go-redis and redislock over miniredis", 3 * time.Hour, func(w *world) backend { return newRedis(w) }} // some 90 commands a minute and replica
 )
 
 // simulate runs one seed and returns its world when the day is over.
@@ -42,27 +40,43 @@ func (s setting) simulate(t *testing.T, seed int) *world {
 }
 
 // TestMemory and TestRedis run MINTONCE_SEEDS seeds from MINTONCE_SEED on, or
-// as many as MINTONCE_BUDGET allows, and print a report.
+// as many as MINTONCE_BUDGET allows, from new ones on unless MINTONCE_SEED says
+// otherwise. They print a report, and append it to the file MINTONCE_REPORT.
 func TestMemory(t *testing.T) { overMemory.run(t, 6) }
 
 func TestRedis(t *testing.T) { overRedis.run(t, 1) }
 
 func (s setting) run(t *testing.T, standard int) {
+	budget := duration(t, "MINTONCE_BUDGET", 0)
 	first, n := number(t, "MINTONCE_SEED", 1), number(t, "MINTONCE_SEEDS", standard)
-	budget := duration(t, "MINTONCE_BUDGET")
-	if os.Getenv("MINTONCE_SEED") != "" && os.Getenv("MINTONCE_SEEDS") == "" {
+	switch {
+	case os.Getenv("MINTONCE_SEED") != "" && os.Getenv("MINTONCE_SEEDS") == "":
 		n = 1
+	case os.Getenv("MINTONCE_SEED") == "" && budget > 0:
+		first = int(time.Now().Unix() % 1_000_000 * 1000)
 	}
 	began := time.Now()
-	sum := total{faults: make(map[string]int)}
+	sum := total{setting: s, first: first, faults: make(map[string]int)}
 	for seed := first; budget > 0 && time.Since(began) < budget || budget == 0 && seed < first+n; seed++ {
 		w := s.simulate(t, seed)
 		if w == nil {
 			break // -failfast
 		}
 		sum.add(w)
+		if file := os.Getenv("MINTONCE_PICTURE"); file != "" {
+			picture := w.picture(duration(t, "MINTONCE_PICTURE_FROM", 0), duration(t, "MINTONCE_PICTURE_SPAN", s.day))
+			if err := os.WriteFile(file, picture, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	t.Log(sum.report(time.Since(began)))
+	sum.took = time.Since(began)
+	t.Log(sum.report())
+	if file := os.Getenv("MINTONCE_REPORT"); file != "" {
+		if err := sum.append(file); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestReplay measures how far a seed determines a run: all of it that is noted
@@ -86,37 +100,6 @@ func TestReplay(t *testing.T) {
 	t.Logf("%d of %d days replayed to the last nanosecond", same, n)
 }
 
-// total sums up many runs.
-type total struct {
-	seeds                                             int
-	calls, failed, rejected, unhealed, minted, broken int64
-	slowest, excused                                  time.Duration
-	faults                                            map[string]int
-}
-
-func (sum *total) add(w *world) {
-	sum.seeds++
-	sum.calls, sum.failed = sum.calls+w.calls.Load(), sum.failed+w.failed.Load()
-	sum.rejected, sum.unhealed = sum.rejected+w.rejected.Load(), sum.unhealed+w.unhealed.Load()
-	sum.minted += int64(w.provider.minted())
-	sum.broken += int64(len(w.violations))
-	sum.slowest, sum.excused = max(sum.slowest, w.slowest), max(sum.excused, w.slowestExc)
-	for name, n := range w.faults {
-		sum.faults[name] += n
-	}
-}
-
-func (sum *total) report(took time.Duration) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d seeds in %s, %.2f seeds/second, %d with a violation\n", sum.seeds, took.Round(time.Second), float64(sum.seeds)/took.Seconds(), sum.broken)
-	fmt.Fprintf(&b, "%d calls of Token, %d failed; %d tokens rejected, %d of them also after the one retry; %d mints\n", sum.calls, sum.failed, sum.rejected, sum.unhealed, sum.minted)
-	fmt.Fprintf(&b, "slowest convergence after a burst %s; where only a report heals %s\n", sum.slowest.Round(time.Second), sum.excused.Round(time.Second))
-	for _, name := range slices.Sorted(maps.Keys(sum.faults)) {
-		fmt.Fprintf(&b, "%6d %s\n", sum.faults[name], name)
-	}
-	return b.String()
-}
-
 func number(t *testing.T, variable string, standard int) int {
 	text := os.Getenv(variable)
 	if text == "" {
@@ -129,10 +112,10 @@ func number(t *testing.T, variable string, standard int) int {
 	return n
 }
 
-func duration(t *testing.T, variable string) time.Duration {
+func duration(t *testing.T, variable string, standard time.Duration) time.Duration {
 	text := os.Getenv(variable)
 	if text == "" {
-		return 0
+		return standard
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {

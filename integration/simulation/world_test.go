@@ -37,7 +37,8 @@ type world struct {
 	ambushes   []ambush
 	attempts   []*minting
 	trace      []line
-	schedule   []line
+	schedule   []strike
+	detail     string      // of the fault that strikes now
 	digest     hash.Hash64 // of the whole trace
 	opening    uint64      // the digest at the first fault
 	violations []string
@@ -46,6 +47,7 @@ type world struct {
 	budgetDays int                // on how many days of the store's clock
 	forgotten  int                // mints that nobody remembers to have counted
 	spells     []spell            // who served what, for the picture
+	marks      []mark             // what callers met
 	slowest    time.Duration
 	slowestExc time.Duration
 }
@@ -222,6 +224,30 @@ func (w *world) begun(call *minting) {
 	const recent = 50
 	w.attempts = append(w.attempts, call)
 	w.attempts = w.attempts[max(0, len(w.attempts)-recent):]
+}
+
+// strike is a fault that struck.
+type strike struct {
+	name  string
+	at    time.Time
+	lasts time.Duration
+}
+
+func (s strike) String() string {
+	return fmt.Sprintf("%s %s, for %s", s.at.UTC().Format("02 15:04:05.000"), s.name, s.lasts)
+}
+
+// mark is what a caller of a machine met: a rejected token, or none at all.
+type mark struct {
+	machine int
+	at      time.Time
+	failed  bool
+}
+
+func (w *world) mark(p *process, failed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.marks = append(w.marks, mark{p.machine.number, time.Now(), failed})
 }
 
 // spell is the time from which on a machine served a token; none: it is down.

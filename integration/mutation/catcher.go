@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// most is how many seeds the simulation may take to find a mutant.
+const most = 2000
+
+// catcher is a test that may find a mutant.
+type catcher struct {
+	kind kind
+	pkg  string
+	test string // its name
+}
+
+type kind string
+
+const (
+	explores  kind = "exploration"
+	simulates kind = "simulation"
+	tests     kind = "test"
+)
+
+var (
+	exploration = catcher{explores, "./coordinator", "TestEveryScheduleKeepsThePromise"}
+	simulation  = catcher{simulates, "./integration/simulation", "TestMemory"}
+)
+
+// named is for what neither the exploration nor the simulation can see.
+func named(pkg, test string) catcher { return catcher{tests, pkg, test} }
+
+func (c catcher) String() string {
+	if c.kind == tests {
+		return fmt.Sprintf("%s in %s", c.test, strings.TrimPrefix(c.pkg, "./"))
+	}
+	return string(c.kind)
+}
+
+// verdict is what came of a catcher.
+type verdict struct {
+	caught bool
+	after  int // seeds or states
+	took   time.Duration
+	said   string
+}
+
+// run compiles the catcher with the overlay and runs it, the simulation with
+// this many seeds.
+func (c catcher) run(ctx context.Context, root, dir, overlay string, seeds int) (verdict, error) {
+	binary := filepath.Join(dir, "mutant.test")
+	if err := compile(ctx, root, c.pkg, overlay, binary); err != nil {
+		return verdict{}, err
+	}
+	limit := time.Minute + time.Duration(seeds)*time.Second
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, "-test.run", "^"+c.test+"$", "-test.v", "-test.failfast", "-test.timeout", "0")
+	cmd.Dir = filepath.Join(root, c.pkg)
+	cmd.Env = append(os.Environ(), "MINTONCE_SEED=1", fmt.Sprintf("MINTONCE_SEEDS=%d", seeds), "MINTONCE_BUDGET=", "MINTONCE_TRACE=1", "MINTONCE_EXPLORE=")
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	began := time.Now()
+	err := cmd.Run()
+	v := verdict{took: time.Since(began)}
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return v, fmt.Errorf("%s did not end within %s: %w", c, limit, ctx.Err())
+	case err == nil && !strings.Contains(output.String(), "--- PASS: "+c.test):
+		return v, fmt.Errorf("%s: there is no such test, or it was skipped:\n%s", c, tail(output.String()))
+	case err == nil:
+		return v, nil
+	case !errors.As(err, &exit):
+		return v, err
+	}
+	v.caught = true
+	v.after, v.said = c.read(output.String())
+	if v.said == "" {
+		return v, fmt.Errorf("%s failed for a reason that is not understood:\n%s", c, tail(output.String()))
+	}
+	return v, nil
+}
+
+var (
+	broken    = regexp.MustCompile(`broken after (\d+) states: (.*)`)
+	began     = regexp.MustCompile(`(?m)^=== RUN   TestMemory/\d+$`)
+	violation = regexp.MustCompile(`VIOLATION: (.*)`)
+	failed    = regexp.MustCompile(`(?m)^ +\w+\.go:\d+: (.*)$`)
+	panicked  = regexp.MustCompile(`(?m)^(panic: .*|fatal error: .*)$`)
+)
+
+// read returns how soon the catcher failed, and what it said.
+func (c catcher) read(output string) (after int, said string) {
+	first := func(r *regexp.Regexp) string {
+		if m := r.FindStringSubmatch(output); m != nil {
+			return m[len(m)-1]
+		}
+		return ""
+	}
+	switch c.kind {
+	case explores:
+		if m := broken.FindStringSubmatch(output); m != nil {
+			after, _ = strconv.Atoi(m[1])
+			return after, m[2]
+		}
+	case simulates:
+		after = len(began.FindAllString(output, -1))
+		if said = first(violation); said != "" {
+			return after, said
+		}
+	default:
+		if said = first(failed); said != "" {
+			return after, said
+		}
+	}
+	return after, first(panicked)
+}
+
+func tail(text string) string {
+	const enough = 4000
+	return text[max(0, len(text)-enough):]
+}
