@@ -1,6 +1,6 @@
 # Every target works on a fresh clone. Those that need redis-server say so.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint bench fuzz soak picture guards chaos deps ci
+.PHONY: help build demo test race lint bench browser fuzz soak picture guards chaos deps ci
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
@@ -32,6 +32,9 @@ lint: ## formatting, vet, staticcheck
 bench: ## everything beside its plain alternative, in under 10 minutes; needs redis-server; writes docs/benchmarks.md
 	cd integration/bench && go run . -out ../../docs
 
+browser: ## the dashboard in headless Chromium; writes docs/dashboard/*.png
+	cd integration/browser && MINTONCE_REQUIRE_CHROMIUM=1 go test -update ./...
+
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	@go list ./... | while read -r package; do \
 	  go test -list '^Fuzz' "$$package" | grep '^Fuzz' | while read -r target; do \
@@ -56,7 +59,7 @@ chaos: ## ROUNDS (500) of kill, stop, flush, failover and worse on a real Redis,
 	  go test -count 1 -timeout 0 -v -run '^TestChaos$$' ./integration
 
 deps: ## prove that the command holds no module that only tests or the demo need
-	@! go list -deps ./cmd/mintonce | grep -E 'miniredis|gopher-lua|go-internal|goleak|^testing$$|porcupine|opentelemetry' || \
+	@! go list -deps ./cmd/mintonce | grep -E 'miniredis|gopher-lua|go-internal|goleak|chromedp|^testing$$|porcupine|opentelemetry' || \
 	  { echo "cmd/mintonce depends on packages that only tests need"; exit 1; }
 	@! go list -deps ./coordinator | grep '\.' | grep -vE '^(github.com/mintonce/mintonce/coordinator|golang.org/x/sync|vendor/|crypto/)' || \
 	  { echo "coordinator depends on more than the standard library and x/sync"; exit 1; }

@@ -33,8 +33,8 @@ share the work. While the provider or the store fails it goes on, serves what
 is usable, and tries again.
 
 With --listen it has an HTTP API: GET /v1/tokens/NAME, POST
-/v1/tokens/NAME/report and .../rotate, GET /v1/status, /metrics, /healthz
-and /readyz.
+/v1/tokens/NAME/report and .../rotate, GET /v1/status, /v1/overview,
+/v1/events, /metrics, /healthz and /readyz; and a dashboard for people at /.
 It answers as WeChat does, too, at GET /cgi-bin/token, POST
 /cgi-bin/stable_token and GET /cgi-bin/ticket/getticket: an SDK in any
 language changes its host, sends a client's key as its AppSecret, and mints no

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/internal/config"
+	"github.com/mintonce/mintonce/internal/dashboard"
 	"github.com/mintonce/mintonce/internal/feed"
 	"github.com/mintonce/mintonce/internal/wechatapi"
 )
@@ -114,6 +115,8 @@ func New(cfg Config) http.Handler {
 // routes says what there is. A path that is added here is guarded, logged and
 // bounded like the others.
 func (a *api) routes() {
+	a.handle("/{$}", map[string]endpoint{http.MethodGet: a.dashboard})
+	a.handle(dashboard.Folder+"{part}", map[string]endpoint{http.MethodGet: a.dashboard})
 	a.handle("/healthz", map[string]endpoint{http.MethodGet: a.healthz})
 	a.handle("/readyz", map[string]endpoint{http.MethodGet: a.readyz})
 	a.handle("/v1/me", map[string]endpoint{http.MethodGet: a.me})

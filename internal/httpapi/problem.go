@@ -54,7 +54,7 @@ func writeJSON(w http.ResponseWriter, contentType string, status int, value any)
 }
 
 func notFound() *problem {
-	return newProblem("not-found", http.StatusNotFound, "no such path", "the paths are /v1/tokens/{name}, /v1/status, /v1/overview, /v1/events, /v1/me, /metrics, /healthz and /readyz, and for SDKs those of WeChat below /cgi-bin/")
+	return newProblem("not-found", http.StatusNotFound, "no such path", "the paths are /v1/tokens/{name}, /v1/status, /v1/overview, /v1/events, /v1/me, /metrics, /healthz and /readyz, for people the dashboard at /, and for SDKs those of WeChat below /cgi-bin/")
 }
 
 func unknownToken(name string) *problem {

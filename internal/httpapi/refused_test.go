@@ -31,7 +31,9 @@ func TestRefusals(t *testing.T) {
 		kind    string
 	}{
 		{"unknown path", request{method: "GET", path: "/v2"}, false, 404, "not-found"},
-		{"root", request{method: "GET", path: "/"}, false, 404, "not-found"},
+		{"post to the dashboard", request{method: "POST", path: "/"}, false, 405, "method"},
+		{"no part of the dashboard", request{method: "GET", path: "/dashboard/none.js"}, false, 404, "not-found"},
+		{"the dashboard's folder", request{method: "GET", path: "/dashboard/"}, false, 404, "not-found"},
 		{"unknown token", request{method: "GET", path: "/v1/tokens/none"}, false, 404, "unknown-token"},
 		{"post for a token", request{method: "POST", path: "/v1/tokens/shop"}, false, 405, "method"},
 		{"get for a report", request{method: "GET", path: "/v1/tokens/shop/report"}, false, 405, "method"},
