@@ -687,3 +687,26 @@ func TestRollBackDuringAMint(t *testing.T) {
 		f.converged()
 	})
 }
+
+// TestReportToAStoreThatOnlyReads: it is tried again now and then, not as fast
+// as the store can refuse (found by profiling the simulation).
+func TestReportToAStoreThatOnlyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a, faults := f.member("a")
+		defer f.runs(a)()
+		tok := token(t, a)
+		time.Sleep(time.Minute)
+		faults.Fail(storetest.Swap, storetest.Always, errDown)
+		faults.Delay(storetest.Load, storetest.Always, time.Millisecond)
+		before := faults.Calls(storetest.Swap)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := a.Report(ctx, tok.Value, nil); !errors.Is(err, coordinator.ErrStoreUnavailable) {
+			t.Errorf("Report: %v", err)
+		}
+		if n := faults.Calls(storetest.Swap) - before; n < 5 || n > 50 {
+			t.Errorf("%d tries in 10 s", n)
+		}
+	})
+}

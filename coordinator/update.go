@@ -195,10 +195,19 @@ func (c *Coordinator) keep(r Record, clock storeClock) {
 func (c *Coordinator) learnUnwritten(b base, next Record) {
 	switch b.relation {
 	case Level:
-		c.learn(b.record, b.clock)
+		if c.stamp() != b.record.Stamp() { // it is news: others wait for it
+			c.learn(b.record, b.clock)
+		}
 	case Forked:
 		c.adopt(next) // it may have been stored: the next look tells
 	}
+}
+
+// stamp is that of what this process remembers.
+func (c *Coordinator) stamp() Stamp {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.memory.record().Stamp()
 }
 
 // learn remembers a record that the store holds. A slower look must not take
