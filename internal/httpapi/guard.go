@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"path"
 	"strings"
 	"time"
 
@@ -27,10 +28,23 @@ func (a *api) guarded(next http.Handler) http.Handler {
 			a.serveWeChat(w, r, problem)
 		case problem != nil:
 			problem.write(w)
+		case untidy(r.URL.Path):
+			notFound().write(w)
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// untidy reports whether a path has empty parts, or parts such as "..", also
+// encoded ones. ServeMux would answer it in HTML, with a redirect that repeats
+// the query, whatever a client has put there.
+func untidy(p string) bool {
+	tidy := path.Clean("/" + p)
+	if strings.HasSuffix(p, "/") && tidy != "/" {
+		tidy += "/"
+	}
+	return p != tidy
 }
 
 // admit checks what concerns every path. Which client it is, and what it may
