@@ -215,3 +215,18 @@ func TestDropInSlowClient(t *testing.T) {
 		t.Errorf("its connection is not closed: %d, %v", n, err)
 	}
 }
+
+// BenchmarkDropIn is a request of an SDK, beside one for the same token at /v1.
+func BenchmarkDropIn(b *testing.B) {
+	handler := dropIn(nil, nil, nil)
+	for name, path := range map[string]string{"cgi-bin": "/cgi-bin/token?grant_type=client_credential&secret=any&appid=wx1", "v1": "/v1/tokens/shop"} {
+		b.Run(name, func(b *testing.B) {
+			r, _ := http.NewRequest("GET", "http://127.0.0.1"+path, nil)
+			r.RemoteAddr = "127.0.0.1:1"
+			b.ReportAllocs()
+			for b.Loop() {
+				handler.ServeHTTP(discard{}, r)
+			}
+		})
+	}
+}

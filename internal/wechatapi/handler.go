@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
-	"strconv"
 	"strings"
 	"time"
 
@@ -173,15 +172,15 @@ func (h *Handler) stable(w http.ResponseWriter, r *http.Request) *refusal {
 	return h.token(w, r, ask)
 }
 
+// contentType is that of WeChat's answers. It is shared, and not changed.
+var contentType = []string{"application/json; encoding=utf-8"}
+
 // write sends an answer as WeChat does.
 func write(w http.ResponseWriter, answer any) {
 	body, err := json.Marshal(answer)
 	if err != nil { // no type of this package gets here
 		body = []byte(`{"errcode":-1,"errmsg":"system error"}`)
 	}
-	header := w.Header()
-	header.Set("Content-Type", "application/json; encoding=utf-8")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(http.StatusOK)
+	w.Header()["Content-Type"] = contentType
 	_, _ = w.Write(body) // a client that has left is not our problem
 }

@@ -1,9 +1,6 @@
 package wechatapi
 
-import (
-	"context"
-	"net/http"
-)
+import "net/http"
 
 // ticketTypes are the types of tickets that WeChat gives out.
 var ticketTypes = map[string]bool{"jsapi": true, "wx_card": true}
@@ -31,9 +28,7 @@ func (h *Handler) ticket(w http.ResponseWriter, r *http.Request) *refusal {
 		return unauthorized.because("no %s ticket of this account is kept: add one to tokens in the config of mintonce, as NAME: {ticket: {of: TOKEN, type: %s}}", kind, kind)
 	}
 	r.SetPathValue("name", name)
-	ctx, cancel := context.WithTimeout(r.Context(), h.Wait)
-	defer cancel()
-	ticket, err := credential.Token(ctx)
+	ticket, err := h.current(r.Context(), credential)
 	if err != nil {
 		return failed(err)
 	}

@@ -61,15 +61,13 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request, ask asking) *ref
 		return refuse(invalidAppID)
 	}
 	r.SetPathValue("name", name)
-	ctx, cancel := context.WithTimeout(r.Context(), h.Wait)
-	defer cancel()
-	token, err := credential.Token(ctx)
+	token, err := h.current(r.Context(), credential)
 	if err != nil {
 		return failed(err)
 	}
 	who := holder{client: nameOf(client), token: name}
 	if ask.ForceRefresh || h.Memory.hasEarly(who, token) {
-		token = h.tried(ctx, who, credential, token, ask.ForceRefresh)
+		token = h.tried(r.Context(), who, credential, token, ask.ForceRefresh)
 	}
 	life := lifeOf(credential, token, spreadOf(who.client, r.RemoteAddr))
 	h.Memory.note(who, token, life)
@@ -78,6 +76,16 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request, ask asking) *ref
 		ExpiresIn   int64  `json:"expires_in"`
 	}{token.Value, seconds(life + marginOf(client))})
 	return nil
+}
+
+// current is the credential's token, which is waited for if there is none yet.
+func (h *Handler) current(ctx context.Context, credential Credential) (coordinator.Token, error) {
+	if _, err := credential.Peek(); err != nil { // a timer is dearer than a look
+		limited, cancel := context.WithTimeout(ctx, h.Wait)
+		defer cancel()
+		ctx = limited
+	}
+	return credential.Token(ctx)
 }
 
 // account returns the name of the token that the client means by an AppID, or
