@@ -155,7 +155,10 @@ func (g *Group) source(name string) (Source, error) {
 // those of the names that could not be opened; the others are kept.
 func (g *Group) Keep(names ...string) error {
 	var failed error
-	for _, name := range names {
+	for i, name := range names {
+		if i%bulk == bulk-1 {
+			g.wake() // the first ones are loaded while the last are made
+		}
 		m, err := g.member(name)
 		if err != nil {
 			failed = errors.Join(failed, err)
