@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mintonce/mintonce/internal/config"
+	"github.com/mintonce/mintonce/internal/footprint"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 )
@@ -105,6 +106,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, load loader) error {
 		follow = reloader.run
 	}
 	a.announce(s, fleet, endpoint)
+	settle := footprint.Bound(len(fleet.known))
 
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -112,6 +114,10 @@ func (a *app) serve(ctx context.Context, c *config.Config, load loader) error {
 		return nil
 	})
 	group.Go(func() error { return fleet.group.Run(running) })
+	group.Go(func() error {
+		settle(running)
+		return nil
+	})
 	if endpoint != nil {
 		a.answer(running, group, endpoint, fleet)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/internal/footprint"
 	"github.com/mintonce/mintonce/redisstore"
 	"github.com/redis/go-redis/v9"
 )
@@ -29,7 +30,7 @@ type groupJob struct {
 type groupLoaded struct {
 	Took     time.Duration // from nothing to all tokens served
 	CPU      time.Duration
-	Resident float64 // bytes, a moment later
+	Resident float64 // bytes, once it is at rest
 	Peak     float64 // bytes, until then
 	Heap     float64 // bytes in use by the group
 }
@@ -46,6 +47,7 @@ type watched struct {
 	Took  time.Duration
 	CPU   time.Duration
 	Mints int
+	Peak  float64        // bytes, ever since the start
 	Sent  map[string]int // commands, but for those of the store's own connection for news
 }
 
@@ -55,8 +57,9 @@ func beGroup(ctx context.Context, p *parent) error {
 	if err := p.receive(&job); err != nil {
 		return err
 	}
-	began, used := time.Now(), cpuTime()
 	before := heapInUse()
+	began, used := time.Now(), cpuTime()
+	settle := footprint.Bound(job.N) // as mintonce serve does
 	g, err := newGroupProcess(job)
 	if err != nil {
 		return err
@@ -65,10 +68,14 @@ func beGroup(ctx context.Context, p *parent) error {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- g.Run(ctx) }()
+	if err := g.Keep(g.names...); err != nil {
+		return err
+	}
 	if err := g.load(ctx); err != nil {
 		return err
 	}
 	loaded := groupLoaded{Took: time.Since(began), CPU: cpuTime() - used}
+	settle(ctx)
 	if err := pause(ctx, time.Second); err != nil {
 		return err
 	}
@@ -135,10 +142,7 @@ func newGroupProcess(job groupJob) (*groupProcess, error) {
 	}
 	config := coordinator.GroupConfig{Config: coordinator.Config{Instance: "bench", Observer: g.observe}}
 	g.Group, err = coordinator.NewGroup(store, open, config)
-	if err != nil {
-		return nil, err
-	}
-	return g, g.Keep(g.names...)
+	return g, err
 }
 
 func (g *groupProcess) observe(e coordinator.Event) {
@@ -188,7 +192,7 @@ func (g *groupProcess) watch(ctx context.Context, w watchFor) (watched, error) {
 	}
 	after := g.sent.snapshot()
 	each, _ := executed(sent, after)
-	return watched{Took: time.Since(began), CPU: cpuTime() - used, Mints: int(g.minted.Load() - minted), Sent: each}, nil
+	return watched{Took: time.Since(began), CPU: cpuTime() - used, Mints: int(g.minted.Load() - minted), Peak: memory("VmHWM"), Sent: each}, nil
 }
 
 // heapInUse is what is still referred to.

@@ -88,7 +88,7 @@ func (s *size) load(ctx context.Context, w *world, server *redisServer) error {
 // refresh lets many of the tokens fall due at one moment.
 func (s *size) refresh(ctx context.Context, w *world, server *redisServer, names []string) error {
 	due := min(s.n, pick(w, 10_000, 200))
-	longest := 2*s.worst() + 4*time.Second
+	longest := 2*s.worst() + 8*time.Second // to load, and to come to rest
 	at := time.Now().Add(longest)
 	if err := prepare(ctx, server, names, due, at.Add(s.worst())); err != nil { // as long as a load, at most
 		return err
@@ -158,7 +158,7 @@ func groupSection(sizes []*size) *section {
 	}
 	space := table{
 		caption: "Memory, with a real `wechat` source for each credential:",
-		head:    []string{"credentials", "resident", "peak", "heap per credential", "resident per credential"},
+		head:    []string{"credentials", "resident at rest", "peak while loading", "peak with the refreshes below", "heap per credential", "resident per credential"},
 	}
 	refresh := table{
 		caption: "Many fall due at the same moment; the provider answers at once. Beside it `redis-benchmark -c 64 SET` on the same server:",
@@ -169,7 +169,7 @@ func groupSection(sizes []*size) *section {
 		n := count(s.n)
 		bench := time.Duration(float64(s.n) / s.hgetall * float64(time.Second))
 		start.add(n, seconds(s.took()), micros(s.perCredential(s.cpu())), seconds(s.plainTook()), ratio(speed(s.plainTook(), s.took())), seconds(bench), ratio(speed(bench, s.took())))
-		space.add(n, mebibytes(s.resident()), mebibytes(s.peak()), number(s.heap()/float64(s.n))+" B", number(s.resident()/float64(s.n))+" B")
+		space.add(n, mebibytes(s.resident()), mebibytes(s.peak()), mebibytes(s.refreshed.Peak), number(s.heap()/float64(s.n))+" B", number(s.resident()/float64(s.n))+" B")
 		refresh.add(n, count(s.refreshed.Mints), number(s.perSecond()), micros(s.refreshed.CPU/time.Duration(s.refreshed.Mints)), micros(s.serverCPU/time.Duration(s.refreshed.Mints)),
 			number(s.sent), number(s.set), ratio(s.sent/s.set))
 		bars.Groups = append(bars.Groups, n+" credentials")
@@ -181,15 +181,16 @@ func groupSection(sizes []*size) *section {
 	cpuGrowth := float64(many.perCredential(many.cpu())) / float64(few.perCredential(few.cpu()))
 	heapGrowth := many.heap() / float64(many.n) / (few.heap() / float64(few.n))
 	share := speed(many.plainTook(), many.took())
+	most := max(many.resident(), many.peak(), many.refreshed.Peak)
 	return &section{
 		title: "Very many credentials in one process",
-		text: "One process with a `Group`, one Redis with prepared records as days of work leave them: a full lineage of 32 writes, a token of 180\n" +
+		text: "One process with a `Group` that minds its memory as `mintonce serve` does, one Redis with prepared records as days of work leave them: a full lineage of 32 writes, a token of 180\n" +
 			"characters. The process is new for each measurement, and medians of three are given, in turn with the HGETALLs (the faster of two ways:\n" +
 			"1 connection with 1,000 a pipeline, 4 with 256).",
 		tables: []table{start, space, refresh},
 		plots:  []picture{{"group.svg", "start until all tokens are loaded", bars.SVG()}},
 		aims: []aim{
-			{count(many.n) + " credentials: resident", "at most 300 MB", fmt.Sprintf("%.0f MB", many.resident()/1e6), many.resident() <= residentAim},
+			{count(many.n) + " credentials: resident, ever", "at most 300 MB", fmt.Sprintf("%.0f MB", most/1e6), most <= residentAim},
 			{count(many.n) + " credentials: start to all loaded", "at most 10 s", seconds(many.took()), many.took() <= startAim},
 			{count(many.n) + " credentials: start to all loaded", "at least half the speed of pipelined HGETALLs", ratio(share), share >= startShare},
 			{"heap per credential, from " + count(few.n), "at most 1.2 x", ratio(heapGrowth), heapGrowth <= growthAim},
