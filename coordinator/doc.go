@@ -108,6 +108,7 @@
 //	store rolled back               the same; if somebody wrote meanwhile: a fork, one mint
 //	store away                      served until its true end; nobody mints without the lock unless the source is idempotent
 //	commit not saved                served by this process, kept in the fallback, saved by the next look
+//	rejected, store away            the report waits for the store, as long as its caller does
 //	1,000 late rejections           answered from memory: nothing happens
 //	a stranger mints                found by a rejection that no mint of ours explains; named from the second on; spaced out
 //	caller goes away                the mint is finished and committed all the same
