@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"syscall"
 	"time"
 
 	"github.com/mintonce/mintonce/wechat/wechattest"
@@ -136,10 +135,10 @@ func (l *lane) killAll(d dice) {
 // have given up its attempt.
 func (l *lane) stopAt(d dice, moment string) {
 	victim, goOn := l.moment(d, moment)
-	victim.signal(syscall.SIGSTOP)
+	victim.freeze()
 	goOn()
 	time.Sleep(pick(d, d.between(100*time.Millisecond, 800*time.Millisecond), d.between(1200*time.Millisecond, 2500*time.Millisecond), d.between(4500*time.Millisecond, 6*time.Second)))
-	victim.signal(syscall.SIGCONT)
+	victim.thaw()
 }
 
 func (l *lane) flush(d dice) {
@@ -300,10 +299,10 @@ func (l *lane) killAndFlush(d dice) {
 func (l *lane) stopAndFailover(d dice) {
 	l.stopReplication()
 	victim, goOn := l.moment(d, pick(d, beforeSending, afterSending, afterAnswer))
-	victim.signal(syscall.SIGSTOP)
+	victim.freeze()
 	l.takeOver()
 	goOn()
 	time.Sleep(d.between(100*time.Millisecond, 6*time.Second))
-	victim.signal(syscall.SIGCONT)
+	victim.thaw()
 	l.standbyFollows()
 }

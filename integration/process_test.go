@@ -2,10 +2,12 @@ package integration_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -83,6 +85,28 @@ func (p *process) signal(signal syscall.Signal) {
 	if err := p.cmd.Process.Signal(signal); err != nil {
 		p.t.Fatalf("%s: %v: %v\n%s", p.name, signal, err, p.told())
 	}
+}
+
+// freeze stops the process with SIGSTOP, and waits until none of its threads
+// runs any more, which is some time after the signal was sent.
+func (p *process) freeze() {
+	p.t.Helper()
+	p.signal(syscall.SIGSTOP)
+	eventually(p.t, p.name+" is stopped", func() error {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
+		for _, thread := range threads {
+			text, readErr := os.ReadFile(thread)
+			_, after, _ := strings.Cut(string(text), ") ") // the name before may hold anything
+			err = errors.Join(err, readErr, expect(thread+": stopped", strings.HasPrefix(after, "T"), true))
+		}
+		return errors.Join(err, expect("there are threads", len(threads) > 0, true))
+	})
+}
+
+// thaw lets a stopped process go on.
+func (p *process) thaw() {
+	p.t.Helper()
+	p.signal(syscall.SIGCONT)
 }
 
 // kill ends the process as a crash does.

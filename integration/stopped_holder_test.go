@@ -2,7 +2,6 @@ package integration_test
 
 import (
 	"errors"
-	"syscall"
 	"testing"
 	"time"
 
@@ -57,7 +56,7 @@ func stopHolder(t *testing.T, point string, usable bool) {
 		replicas = w.replicas(3, "replica", cfg)
 	}
 	paused, others := split(t, replicas, c.caught(t))
-	paused.signal(syscall.SIGSTOP)
+	paused.freeze()
 	ran := w.provider.newest() // what it minted before it was stopped, if anything
 	c.release()
 	if point == afterSending {
@@ -71,7 +70,7 @@ func stopHolder(t *testing.T, point string, usable bool) {
 	})
 	overtaken := w.provider.newest()
 
-	paused.signal(syscall.SIGCONT)
+	paused.thaw()
 	woke := time.Now()
 	if point == beforeSending {
 		eventually(t, "its request goes out last of all", func() error {
