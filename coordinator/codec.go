@@ -41,6 +41,7 @@ func (r Record) Fields() map[string]string {
 	f.text("credential", r.Credential)
 	f.text("value", r.Grant.Value)
 	f.text("source_state", r.Grant.State)
+	f.texts("spare_states", r.Spares)
 	f.int("generation", r.Grant.Generation)
 	f.time("issued_at", r.Grant.IssuedAt)
 	f.time("expires_at", r.Grant.ExpiresAt)
@@ -108,7 +109,7 @@ func (p *parser) record() Record {
 	revision, id := p.int("revision"), p.hex("write_id")
 	r.Lineage = p.lineage("lineage")
 	p.text("state")
-	r.Credential = p.text("credential")
+	r.Credential, r.Spares = p.text("credential"), p.texts("spare_states")
 	r.Grant = Grant{
 		Value: p.text("value"), State: p.text("source_state"), Generation: p.int("generation"),
 		IssuedAt: p.time("issued_at"), ExpiresAt: p.time("expires_at"), MintedBy: p.text("minted_by"), Reason: p.text("reason"),
@@ -172,6 +173,13 @@ type fields map[string]string
 func (f fields) text(name, value string) {
 	if value != "" {
 		f[name] = value
+	}
+}
+
+func (f fields) texts(name string, value []string) {
+	if len(value) > 0 {
+		text, _ := json.Marshal(value) // strings always marshal
+		f[name] = string(text)
 	}
 }
 
@@ -279,6 +287,22 @@ func (p *parser) time(name string) time.Time {
 		return time.Time{}
 	}
 	return t.UTC().Truncate(time.Millisecond)
+}
+
+func (p *parser) texts(name string) []string {
+	value := p.text(name)
+	if value == "" {
+		return nil
+	}
+	var texts []string
+	if err := json.Unmarshal([]byte(value), &texts); err != nil {
+		p.fail(name, "is not a JSON list of texts")
+		return nil
+	}
+	if len(texts) > maxSpares {
+		p.fail(name, fmt.Sprintf("has more than %d entries", maxSpares))
+	}
+	return texts
 }
 
 func (p *parser) attempts(name string) []Attempt {

@@ -114,6 +114,16 @@
 //	caller goes away                the mint is finished and committed all the same
 //	machine suspended               noticed within 10 ms of calls, 30 s of Run; an expired token waits for the store
 //
+// # Rotating refresh tokens
+//
+// A rotating source spends a refresh token with each mint. An attempt without
+// an answer may have spent it, so it is retried at once with the same one, once,
+// inside the provider's grace. If the first answer comes after all, there are two
+// refresh tokens, and the provider may accept both, or only the one that it
+// issued last. So a late commit drops neither: Record.Spares keeps what the
+// overlap brought, and a refusal turns to the next ([Record.Refused]). A commit
+// that settles the doubt settles that, too.
+//
 // # Strangers
 //
 // Somebody outside who mints with the same credential ends our token and tells
@@ -141,8 +151,11 @@
 // A process that is paused past its attempt's deadline, then sends, and dies
 // before its answer, leaves a dead token in the record; so does a store that
 // loses writes together with every process that remembers them. Only a report
-// of the rejected token heals those. A rotating source whose holder is paused
-// past its attempt's deadline loses the refresh token that it was given, and
-// has to be authorized anew. Nobody can keep a stranger with the same
+// of the rejected token heals those. Nobody can keep a stranger with the same
 // secret from minting.
+//
+// Where the second use of a rotating refresh token ends what the first one
+// brought, the family of tokens is lost, and has to be authorized anew, if the
+// answer to that second use is lost as well, or if the first is processed after
+// it and nobody is left to take its answer.
 package coordinator

@@ -3,6 +3,7 @@ package coordinator_test
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,11 @@ import (
 
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/coordinator/internal/explore"
+)
+
+const (
+	idempotent = coordinator.Idempotent
+	rotating   = coordinator.Rotating
 )
 
 // TestEveryScheduleKeepsThePromise runs the transitions through every state of
@@ -26,6 +32,23 @@ func TestEveryScheduleKeepsThePromise(t *testing.T) {
 		{Attempts: []int{1, 1}, Fresh: true, Rollbacks: 1, FrozenClock: true},
 		{Attempts: []int{1, 1}, Flushes: 1, Reports: 1},
 		{Attempts: []int{1, 1}, Fresh: true, Flushes: 1, FrozenClock: true},
+
+		{Kind: idempotent, Attempts: []int{1, 1}, Fresh: true, Renewals: 1, Lapses: 1},
+		{Kind: idempotent, Attempts: []int{2, 1}, Rotations: 1, Renewals: 1},
+		{Kind: idempotent, Attempts: []int{1, 1}, Rotations: 2, Crashes: 1},
+		{Kind: idempotent, Attempts: []int{2, 1}, Rotations: 1, Crashes: 1, Reports: 1},
+		{Kind: idempotent, Attempts: []int{1, 1}, Rotations: 1, Timeouts: 1, Lapses: 1},
+		{Kind: idempotent, Attempts: []int{1, 1}, Rotations: 1, Rollbacks: 1},
+		{Kind: idempotent, Attempts: []int{1, 1}, Rotations: 1, Flushes: 1, FrozenClock: true},
+
+		{Kind: rotating, Attempts: []int{1, 1}, Crashes: 1},
+		{Kind: rotating, Attempts: []int{2, 1}},
+		{Kind: rotating, Attempts: []int{1, 1}, Timeouts: 1, Lapses: 1},
+		{Kind: rotating, Attempts: []int{1, 1}, Rollbacks: 1},
+		{Kind: rotating, Attempts: []int{1, 1}, Flushes: 1},
+		{Kind: rotating, Forks: true, Attempts: []int{2, 1}, Crashes: 1},
+		{Kind: rotating, Forks: true, Attempts: []int{1, 1}, Timeouts: 1, Reports: 1},
+		{Kind: rotating, Forks: true, Attempts: []int{1, 1}, Rollbacks: 1},
 	}
 	if os.Getenv("MINTONCE_EXPLORE") == "all" {
 		scenarios = append(scenarios,
@@ -37,6 +60,21 @@ func TestEveryScheduleKeepsThePromise(t *testing.T) {
 			explore.Scenario{Attempts: []int{2, 1}, Rollbacks: 1, FrozenClock: true, Reports: 1},
 			explore.Scenario{Attempts: []int{1, 1}, Rollbacks: 1, Flushes: 1, Lapses: 1},
 			explore.Scenario{Attempts: []int{1, 1, 1}, Fresh: true, Timeouts: 1},
+
+			explore.Scenario{Kind: idempotent, Attempts: []int{1, 1, 1}, Rotations: 1, Crashes: 1},
+			explore.Scenario{Kind: idempotent, Attempts: []int{2, 2}, Rotations: 2, Renewals: 1},
+			explore.Scenario{Kind: idempotent, Attempts: []int{2, 1}, Rotations: 1, Rollbacks: 1},
+			explore.Scenario{Kind: idempotent, Attempts: []int{2, 1}, Rotations: 1, Flushes: 1, FrozenClock: true},
+			explore.Scenario{Kind: idempotent, Attempts: []int{2, 1}, Fresh: true, Rotations: 1, Renewals: 1, Timeouts: 1, Reports: 1, Lapses: 1},
+
+			explore.Scenario{Kind: rotating, Attempts: []int{1, 1, 1}, Crashes: 1},
+			explore.Scenario{Kind: rotating, Attempts: []int{3, 2}},
+			explore.Scenario{Kind: rotating, Attempts: []int{2, 1}, Rollbacks: 1},
+			explore.Scenario{Kind: rotating, Attempts: []int{2, 1}, Flushes: 1, Reports: 1, Lapses: 1},
+			explore.Scenario{Kind: rotating, Attempts: []int{2, 2}, Timeouts: 1, Crashes: 1},
+			explore.Scenario{Kind: rotating, Forks: true, Attempts: []int{1, 1, 1}, Crashes: 1},
+			explore.Scenario{Kind: rotating, Forks: true, Attempts: []int{2, 1}, Rollbacks: 1, Reports: 1},
+			explore.Scenario{Kind: rotating, Forks: true, Attempts: []int{2, 2}, Timeouts: 1},
 		)
 	}
 	for _, scenario := range scenarios {
@@ -52,25 +90,48 @@ func TestEveryScheduleKeepsThePromise(t *testing.T) {
 	}
 }
 
+// What an exploration says of a promise that does not hold.
+const (
+	inGoodFaith  = "in good faith"
+	neverComes   = "a mint that is needed never comes"
+	notNeeded    = "a mint begins though none is needed"
+	lateReport   = "a token that was replaced costs a mint"
+	isLost       = "the refresh token is lost"
+	isNotSettled = "an undisturbed mint does not settle the doubt"
+)
+
 // TestEachGuardIsNeeded takes away one guard of the protocol at a time, and
 // some of what earlier drafts did in place of one. Each time the exploration
 // must find a run that breaks the promise.
 func TestEachGuardIsNeeded(t *testing.T) {
+	two := explore.Scenario{Attempts: []int{1, 1}}
 	crash := explore.Scenario{Attempts: []int{1, 1, 1}, Crashes: 1}
 	lost := explore.Scenario{Attempts: []int{2, 1}, Rollbacks: 1}
+	forced := explore.Scenario{Kind: idempotent, Attempts: []int{1, 1}, Rotations: 1}
+	forcedAndLost := explore.Scenario{Kind: idempotent, Attempts: []int{1, 1}, Rotations: 1, Rollbacks: 1}
+	rotated := explore.Scenario{Kind: rotating, Attempts: []int{2, 1}}
 	tests := []struct {
 		name     string
 		scenario explore.Scenario
+		breaks   string
 		without  func(*explore.Rules)
 	}{
-		{"doubt after a late commit", explore.Scenario{Attempts: []int{1, 1}}, withoutLateDoubt},
-		{"order of doubt and attempt", crash, withoutDoubtOrder},
-		{"doubt after an expired attempt", explore.Scenario{Attempts: []int{1, 1}, Crashes: 1}, withoutExpireDoubt},
-		{"putting back what the store lost", lost, withoutForward},
-		{"doubt at a fork", lost, withoutFork},
-		{"reconciling before each write", lost, withoutBeforeWrite},
-		{"a set of attempts instead of one", crash, withOneAttempt},
-		{"lineage instead of the higher revision", lost, withRevisionOnly},
+		{"look again after locking", two, notNeeded, withoutLookingAgain},
+		{"attempts before sending", two, inGoodFaith, withoutAnnouncing},
+		{"doubt after a late commit", two, inGoodFaith, withoutLateDoubt},
+		{"doubt after a late commit, idempotent", forced, inGoodFaith, withoutLateDoubt},
+		{"order of doubt and attempt", crash, inGoodFaith, withoutDoubtOrder},
+		{"doubt after an expired attempt", explore.Scenario{Attempts: []int{1, 1}, Crashes: 1}, neverComes, withoutExpireDoubt},
+		{"putting back what the store lost", lost, inGoodFaith, withoutForward},
+		{"doubt at a fork", lost, inGoodFaith, withoutFork},
+		{"doubt at a fork, idempotent", forcedAndLost, inGoodFaith, withoutForkDoubtOfOneSide},
+		{"reconciling before each write", lost, inGoodFaith, withoutBeforeWrite},
+		{"a set of attempts instead of one", crash, inGoodFaith, withOneAttempt},
+		{"lineage instead of the higher revision", lost, inGoodFaith, withRevisionOnly},
+		{"scoped report", explore.Scenario{Attempts: []int{1, 1}, Reports: 1}, lateReport, withoutScope},
+		{"refresh token of a late commit kept", rotated, isLost, withoutSpares},
+		{"refresh tokens joined at a fork", explore.Scenario{Kind: rotating, Attempts: []int{1, 1}, Flushes: 1}, isLost, withoutJoiningSpares},
+		{"turning to another refresh token", rotated, isNotSettled, withoutTurning},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -78,7 +139,7 @@ func TestEachGuardIsNeeded(t *testing.T) {
 			test.without(&rules)
 			test.scenario.Limit, test.scenario.AnyGeneration = 1_000_000, true
 			result := explore.Explore(rules, test.scenario)
-			if !strings.Contains(result.Broken, "good faith") {
+			if !strings.Contains(result.Broken, test.breaks) {
 				t.Fatalf("%s: without this guard it must break", result)
 			}
 			t.Log(result)
@@ -87,8 +148,23 @@ func TestEachGuardIsNeeded(t *testing.T) {
 }
 
 func title(s explore.Scenario) string {
-	text := fmt.Sprintf("%+v", s)
-	return strings.NewReplacer("{", "", "}", "", " Limit:0", "", " AnyGeneration:false", "").Replace(text)
+	return strings.Trim(unset.ReplaceAllString(fmt.Sprintf("%+v", s), ""), "{} ")
+}
+
+// unset are the bounds of a scenario that allow nothing.
+var unset = regexp.MustCompile(` \w+:(0|false)\b`)
+
+func withoutLookingAgain(rules *explore.Rules) { rules.LooksAgain = false }
+
+// withoutAnnouncing writes an attempt down only together with its outcome.
+func withoutAnnouncing(rules *explore.Rules) {
+	begin, commit := rules.Begin, rules.Commit
+	rules.Begin = func(r coordinator.Record, _ coordinator.Attempt, _ time.Time, _ coordinator.Traits) coordinator.Record {
+		return r
+	}
+	rules.Commit = func(r coordinator.Record, id string, g coordinator.Grant, t coordinator.Traits) (coordinator.Record, coordinator.EventKind) {
+		return commit(begin(r, coordinator.Attempt{ID: id}, g.IssuedAt, t), id, g, t)
+	}
 }
 
 func withoutLateDoubt(rules *explore.Rules) {
@@ -159,6 +235,50 @@ func withRevisionOnly(rules *explore.Rules) {
 		return record, coordinator.Level
 	}
 	rules.BeforeWrite = rules.Reconcile
+}
+
+// withoutForkDoubtOfOneSide is what an earlier draft did: at an idempotent
+// source, the side of a fork that does not doubt the token settled the matter.
+func withoutForkDoubtOfOneSide(rules *explore.Rules) {
+	rules.Settled = func(joined, memory, record coordinator.Record, _ coordinator.Traits) coordinator.Record {
+		if memory.Grant.Value == record.Grant.Value && (memory.DoubtAt == 0 || record.DoubtAt == 0) {
+			joined.DoubtAt = 0
+		}
+		return joined
+	}
+}
+
+func withoutScope(rules *explore.Rules) {
+	rules.Judge = func(coordinator.Record, string, time.Time, time.Duration) coordinator.Verdict {
+		return coordinator.Acted
+	}
+}
+
+// withoutSpares drops the refresh token of a late mint.
+func withoutSpares(rules *explore.Rules) {
+	commit := rules.Commit
+	rules.Commit = func(r coordinator.Record, id string, g coordinator.Grant, t coordinator.Traits) (coordinator.Record, coordinator.EventKind) {
+		next, kind := commit(r, id, g, t)
+		if kind == coordinator.EventOverlapped {
+			next.Grant.State, next.Spares = r.Grant.State, r.Spares
+		}
+		return next, kind
+	}
+}
+
+func withoutJoiningSpares(rules *explore.Rules) {
+	rules.Reconcile = func(memory, record coordinator.Record, at coordinator.Stamp) (coordinator.Record, coordinator.Relation) {
+		joined, relation := coordinator.Reconcile(memory, record, at)
+		if relation == coordinator.Forked {
+			joined.Spares = nil
+		}
+		return joined, relation
+	}
+	rules.BeforeWrite = rules.Reconcile
+}
+
+func withoutTurning(rules *explore.Rules) {
+	rules.Refused = func(r coordinator.Record, id string) (coordinator.Record, bool) { return r.Abandon(id), false }
 }
 
 // TestGenerationsGoBackOnlyWhereHistoriesJoin: without putting back what the

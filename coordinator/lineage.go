@@ -74,6 +74,7 @@ func Reconcile(memory, record Record, at Stamp) (Record, Relation) {
 	joined.Attempts = record.clone().Attempts
 	joined.Budget = memory.Budget.join(record.Budget)
 	joined.Foreign = memory.Foreign.join(record.Foreign)
+	joined = joined.trying(slices.Concat([]string{kept.Grant.State, other.Grant.State}, kept.Spares, other.Spares))
 	joined = joined.Child(at)
 	if memory.quietly(record) {
 		return joined, relation
@@ -107,14 +108,27 @@ func (r Record) Child(at Stamp) Record {
 func (r Record) clone() Record {
 	r.Lineage = slices.Clone(r.Lineage)
 	r.Attempts = slices.Clone(r.Attempts)
+	r.Spares = slices.Clone(r.Spares)
 	return r
 }
 
-// vouchesWith reports whether the sides of a fork hold the same token and at
-// least one of them does not doubt it. At an idempotent source that settles the
-// matter: it gave out that token on both sides.
+// Settled is what a fork of memory and record comes to at a provider of these
+// traits: an idempotent source settles the matter if it gave out the same token
+// on both sides.
+func (r Record) Settled(memory, record Record, t Traits) Record {
+	if t.Kind == Idempotent && memory.vouchesWith(record) {
+		r.DoubtAt, r.DoubtReason = 0, ""
+	}
+	return r
+}
+
+// vouchesWith reports whether the sides of a fork hold the same token, and
+// neither doubts it or has announced a mint. At an idempotent source that
+// settles the matter: it gave out that token on both sides. Doubt and an
+// announced mint may be those of a rotation, which has forced another token.
 func (r Record) vouchesWith(other Record) bool {
-	return r.Grant.Value == other.Grant.Value && (r.DoubtAt == 0 || other.DoubtAt == 0)
+	open := len(r.Attempts) + len(other.Attempts)
+	return r.Grant.Value == other.Grant.Value && open == 0 && r.DoubtAt == 0 && other.DoubtAt == 0
 }
 
 // join keeps the higher counts of the later day: a fork must not free budget.

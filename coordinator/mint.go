@@ -308,7 +308,17 @@ func (c *Coordinator) fail(m *mint, err error) error {
 		switch {
 		case refused:
 			e.Kind = EventFailed
-			draft = draft.Abandon(m.attempt.ID)
+			next, changed := draft.Refused(m.attempt.ID)
+			if !changed || source.Class.Temporary() || source.Class == Quota {
+				draft = draft.Abandon(m.attempt.ID)
+				break
+			}
+			draft = next
+			e.Detail += "; mints had overlapped, so there is another refresh token, which is tried next"
+			if draft.Failure.Count < len(draft.Spares) { // not all were tried
+				err = &SourceError{Class: Transient, Code: source.Code, Message: source.Message, Refused: true, Err: source.Err}
+				source = err.(*SourceError)
+			}
 		case draft.attempt(m.attempt.ID) < 0:
 			draft = draft.Reannounce(m.attempt, now.Add(deadlineSlack))
 		}

@@ -36,6 +36,11 @@ type Record struct {
 	DoubtAt int64
 	// DoubtReason says why, for people.
 	DoubtReason string
+	// Spares are further refresh tokens that the next mints can try if the
+	// provider does not accept the Grant's State: mints of a rotating source
+	// overlapped, and nobody knows which of them came last. They are as secret
+	// as the Grant.
+	Spares []string
 	// Previous is the token before this one, for telling a late rejection.
 	Previous Previous
 	// Failure is the last failed mint since the last commit.

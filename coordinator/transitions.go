@@ -38,11 +38,14 @@ func (r Record) Commit(id string, g Grant, t Traits) (Record, EventKind) {
 	usable := r.Usable(r.moment(g))
 	r = r.without(id)
 
+	states := r.overlapping(g, t)
 	switch {
 	case inTime:
 		r = r.grant(g, t)
 		if r.DoubtAt <= began {
-			r.DoubtAt, r.DoubtReason = 0, ""
+			r.DoubtAt, r.DoubtReason, r.Spares = 0, "", nil
+		} else {
+			r = r.trying(states)
 		}
 	case same && t.Kind == Idempotent:
 		// Overlaps are harmless where both were given the same token. Some
@@ -51,10 +54,9 @@ func (r Record) Commit(id string, g Grant, t Traits) (Record, EventKind) {
 			r = r.grant(g, t)
 		}
 	case !usable:
-		r = r.grant(g, t).Doubt("mints overlapped")
-		return r, EventOverlapped
+		return r.grant(g, t).Doubt("mints overlapped").trying(states), EventOverlapped
 	default:
-		return r.Doubt("mints overlapped"), EventOverlapped
+		return r.Doubt("mints overlapped").trying(states), EventOverlapped
 	}
 	if same {
 		return r, EventConfirmed

@@ -104,8 +104,8 @@ func (c *Coordinator) base(ctx context.Context, fresh, adoptCredential bool) (ba
 		b.at = NewStamp(memory, clock.now)
 	}
 	b.record, b.relation = Reconcile(memory, record, b.at)
-	if b.relation == Forked && c.traits.Kind == Idempotent && memory.vouchesWith(record) {
-		b.record.DoubtAt, b.record.DoubtReason = 0, ""
+	if b.relation == Forked {
+		b.record = b.record.Settled(memory, record, c.traits)
 	}
 	return b, nil
 }

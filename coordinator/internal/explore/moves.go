@@ -19,22 +19,25 @@ type world struct {
 	rules    Rules
 	scenario Scenario
 	archive  *archive
+	traits   coordinator.Traits
 	emit     func(move, state)
 	broken   string // a promise that the last move broke
 }
 
-// The provider of the exploration: the last mint wins.
-var traits = coordinator.Traits{Kind: coordinator.LastMintWins}
+func newWorld(rules Rules, scenario Scenario) *world {
+	const grace = time.Hour // longer than any run
+	return &world{rules: rules, scenario: scenario, archive: newArchive(), traits: coordinator.Traits{Kind: scenario.Kind, Overlap: grace}}
+}
 
 func (w *world) start() state {
 	s := state{
-		next: 1, lock: nobody, crashes: uint8(w.scenario.Crashes), timeouts: uint8(w.scenario.Timeouts),
+		next: 1, lock: nobody, valid: 1, renewals: uint8(w.scenario.Renewals), rotations: uint8(w.scenario.Rotations), crashes: uint8(w.scenario.Crashes), timeouts: uint8(w.scenario.Timeouts),
 		rollbacks: uint8(w.scenario.Rollbacks), flushes: uint8(w.scenario.Flushes), reports: uint8(w.scenario.Reports), lapses: uint8(w.scenario.Lapses),
 	}
 	if !w.scenario.Fresh {
 		s.writes = 1
 		s.record = w.archive.add(coordinator.Record{
-			Lineage: []coordinator.Stamp{{Revision: 1, ID: 1}}, DoubtAt: 1, Grant: coordinator.Grant{Value: tokenValue(0)},
+			Lineage: []coordinator.Stamp{{Revision: 1, ID: 1}}, DoubtAt: 1, Grant: coordinator.Grant{Value: tokenValue(0), State: w.stateOf(0)},
 		})
 	}
 	for i := range s.procs {
@@ -45,6 +48,14 @@ func (w *world) start() state {
 		}
 	}
 	return s
+}
+
+// stateOf is the refresh token that comes with a token, if any does.
+func (w *world) stateOf(token uint8) string {
+	if w.scenario.Kind == coordinator.Rotating {
+		return tokenValue(token)
+	}
+	return ""
 }
 
 // moves emits every state that may follow s.
@@ -66,6 +77,8 @@ func (w *world) moves(s state) {
 			w.timeout(s, i)
 		case answered:
 			w.commit(s, i)
+		case refused:
+			w.refused(s, i)
 		}
 		w.crash(s, i)
 	}
@@ -104,21 +117,6 @@ func lose(s state, now recordID) state {
 	return s
 }
 
-// provider: it processes any request under way, and the last one wins.
-func (w *world) provider(s state) {
-	for attempt, sender := range s.wire {
-		if sender == 0 {
-			continue
-		}
-		to := s
-		to.live, to.wire[attempt] = uint8(attempt), 0
-		if p := &to.procs[sender-1]; p.step == sent && p.attempt == uint8(attempt) {
-			p.step = answered
-		}
-		w.emit(move{nobody, "the provider processes", int16(attempt)}, to)
-	}
-}
-
 // base returns what process i builds on, and the stamp of its next write.
 func (w *world) base(s state, i int) (coordinator.Record, coordinator.Stamp, coordinator.Relation) {
 	memory, record := w.archive.get(s.memories[i], s.expired), w.archive.get(s.record, s.expired)
@@ -134,6 +132,7 @@ func (w *world) base(s state, i int) (coordinator.Record, coordinator.Stamp, coo
 	if relation == coordinator.Forked {
 		at.ID |= forkFlag
 		base, relation = reconcile(memory, record, at)
+		base = w.rules.Settled(base, memory, record, w.traits)
 	}
 	return base, at, relation
 }
@@ -186,6 +185,9 @@ func (w *world) expire(s state, i int) {
 		}
 		child := base.Child(at)
 		child.Attempts = slices.Clone(child.Attempts)
+		for j := range child.Attempts {
+			child.Attempts[j].Deadline = moment(at).Add(time.Minute)
+		}
 		child.Attempts[k].Deadline = longAgo
 		r, _ := w.rules.Expire(child, moment(at))
 		w.write(s, i, r, move{int8(i), "expires", int16(n)})
@@ -194,44 +196,60 @@ func (w *world) expire(s state, i int) {
 
 func (w *world) report(s state, i int) {
 	held := w.archive.records[s.memories[i]].Grant.Value
-	if s.reports == 0 || held == "" || tokenNumber(held) == s.live {
+	if s.reports == 0 || held == "" || s.accepts(w.scenario.Kind, tokenNumber(held)) {
 		return
 	}
 	base, at, _ := w.base(s, i)
-	if base.Judge(held, moment(at), 0) != coordinator.Acted {
+	if w.rules.Judge(base, held, moment(at), 0) != coordinator.Acted {
 		return
 	}
+	if s.accepts(w.scenario.Kind, tokenNumber(base.Grant.Value)) && !w.needed(base, at) {
+		w.broken = "the rejection of a token that was replaced costs a mint"
+	}
 	s.reports--
-	w.write(s, i, w.rules.Reported(base.Child(at), processName(i), moment(at), traits), move{int8(i), "reports token", int16(tokenNumber(held))})
+	w.write(s, i, w.rules.Reported(base.Child(at), processName(i), moment(at), w.traits), move{int8(i), "reports token", int16(tokenNumber(held))})
 }
 
 func (w *world) lock(s state, i int) {
 	base, at, _ := w.base(s, i)
-	if s.procs[i].left == 0 || s.lock != nobody || !needed(base, at) {
+	if s.procs[i].left == 0 || s.lock != nobody {
 		return
 	}
 	s.lock = int8(i)
 	s.procs[i] = process{step: locked, left: s.procs[i].left - 1}
-	w.emit(move{int8(i), "locks", 0}, s)
+	if w.needed(base, at) {
+		w.emit(move{int8(i), "locks", 0}, s)
+	}
+	if s.rotations > 0 {
+		s.rotations--
+		s.procs[i].forced = true
+		w.emit(move{int8(i), "locks, to force a new token", 0}, s)
+	}
 }
 
 func (w *world) begin(s state, i int) {
 	base, at, _ := w.base(s, i)
-	if !needed(base, at) {
-		w.emit(move{int8(i), "looks again: no mint is needed", 0}, release(s, i))
-		return
+	if needed := s.procs[i].forced || w.needed(base, at); !needed {
+		if w.rules.LooksAgain {
+			w.emit(move{int8(i), "looks again: no mint is needed", 0}, release(s, i))
+			return
+		}
+		w.broken = "a mint begins though none is needed"
 	}
 	n := s.next
-	r := w.rules.Begin(base.Child(at), coordinator.Attempt{ID: attemptID(n), By: processName(i), Deadline: never}, moment(at), traits)
+	r := w.rules.Begin(base.Child(at), coordinator.Attempt{ID: attemptID(n), By: processName(i), Deadline: never}, moment(at), w.traits)
 	s.next++
 	s.procs[i].step, s.procs[i].attempt = begun, n
+	if w.scenario.Kind == coordinator.Rotating {
+		s.procs[i].carries = tokenNumber(r.Grant.State)
+	}
 	w.write(s, i, r, move{int8(i), "begins", int16(n)})
 }
 
 func (w *world) send(s state, i int) {
 	n := s.procs[i].attempt
 	to := s
-	to.wire[n] = uint8(i) + 1
+	to.wire[n] = newRequest(i, s.procs[i])
 	to.procs[i].step = sent
 	w.emit(move{int8(i), "sends", int16(n)}, to)
 
@@ -240,7 +258,7 @@ func (w *world) send(s state, i int) {
 }
 
 func (w *world) timeout(s state, i int) {
-	if s.timeouts == 0 || !w.stands(s, i) {
+	if s.timeouts == 0 || !w.stands(s, i) || !w.mayLose(s, i) {
 		return
 	}
 	to := release(s, i)
@@ -249,14 +267,41 @@ func (w *world) timeout(s state, i int) {
 }
 
 func (w *world) commit(s state, i int) {
-	n := s.procs[i].attempt
+	n, got := s.procs[i].attempt, s.procs[i].got
 	base, at, _ := w.base(s, i)
-	r, kind := w.rules.Commit(base.Child(at), attemptID(n), coordinator.Grant{Value: tokenValue(n), IssuedAt: moment(at), ExpiresAt: never}, traits)
+	r, kind := w.rules.Commit(base.Child(at), attemptID(n), w.grant(got, at), w.traits)
 	what := "commits"
 	if kind == coordinator.EventOverlapped {
 		what = "commits, late,"
 	}
 	w.write(release(s, i), i, r, move{int8(i), what, int16(n)})
+}
+
+func (w *world) grant(token uint8, at coordinator.Stamp) coordinator.Grant {
+	return coordinator.Grant{Value: tokenValue(token), State: w.stateOf(token), IssuedAt: moment(at), ExpiresAt: never}
+}
+
+func (w *world) refused(s state, i int) {
+	n := s.procs[i].attempt
+	base, at, _ := w.base(s, i)
+	r, changed := w.rules.Refused(base.Child(at), attemptID(n))
+	what := "is refused with"
+	if changed {
+		what = "turns to the spare refresh token: refused with"
+	}
+	w.write(release(s, i), i, r, move{int8(i), what, int16(n)})
+}
+
+// mayLose: where the second use of a refresh token ends what the first one
+// brought, the answer to the second one must not be lost, and the first one must
+// not be processed after it without anybody to take its answer. Nobody can do
+// anything about that.
+func (w *world) mayLose(s state, i int) bool {
+	p := s.procs[i]
+	if w.scenario.Kind != coordinator.Rotating || w.scenario.Forks {
+		return true
+	}
+	return s.wire[p.attempt] == 0 && (s.valid&(1<<p.attempt) == 0 || s.retry&(1<<p.carries) != 0)
 }
 
 // stands reports whether the attempt of process i was not given up yet. A
@@ -271,7 +316,7 @@ func (w *world) crash(s state, i int) {
 	if s.crashes == 0 || p.step == idle || p.step == dead {
 		return
 	}
-	if p.step != locked && !w.stands(s, i) {
+	if p.step != locked && !w.stands(s, i) || !w.mayLose(s, i) {
 		return
 	}
 	s.procs[i] = process{step: dead, attempt: p.attempt}
@@ -289,8 +334,8 @@ func release(s state, i int) state {
 
 // needed is wider than Plan: with an attempt unresolved, Plan waits, but a
 // process that is slow to notice may mint.
-func needed(r coordinator.Record, at coordinator.Stamp) bool {
-	return len(r.Attempts) > 0 || r.Plan(moment(at), traits, false).Action != coordinator.Rest
+func (w *world) needed(r coordinator.Record, at coordinator.Stamp) bool {
+	return len(r.Attempts) > 0 || r.Plan(moment(at), w.traits, false).Action != coordinator.Rest
 }
 
 func moment(at coordinator.Stamp) time.Time { return time.UnixMilli(at.Revision) }

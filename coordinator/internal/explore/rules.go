@@ -1,8 +1,19 @@
 // Package explore visits every state that a handful of processes can reach
 // with the transitions of package coordinator, while locks lapse at any
 // moment, requests are processed late, processes die, and the store loses
-// writes. In each state it checks what the mint protocol promises, and for a
-// promise that is broken it keeps the shortest run that led there.
+// writes, at each kind of source. In each state it checks what the mint protocol
+// promises, and for a promise that is broken it keeps the shortest run that led
+// there. The promises:
+//
+//   - When nothing is under way, the record holds a token that the provider
+//     accepts, or says itself that a mint is needed.
+//   - One mint that nobody disturbs then settles whatever is open.
+//   - Every attempt ends, and a mint that is needed comes, for whoever decides
+//     anew when Plan says so; one that is spaced out, too.
+//   - A rotating source keeps a refresh token with which it can go on.
+//   - A generation goes back only where two histories were joined.
+//   - No mint begins that is not needed, and no rejection of a token that was
+//     replaced asks for one.
 //
 // It is the check of coordinator's doc: a test of chosen schedules shows that
 // those schedules work, this shows that no schedule of that size fails.
@@ -24,8 +35,14 @@ type Rules struct {
 	Begin       func(r coordinator.Record, a coordinator.Attempt, now time.Time, t coordinator.Traits) coordinator.Record
 	Commit      func(r coordinator.Record, id string, g coordinator.Grant, t coordinator.Traits) (coordinator.Record, coordinator.EventKind)
 	Abandon     func(r coordinator.Record, id string) coordinator.Record
+	Refused     func(r coordinator.Record, id string) (coordinator.Record, bool)
 	Expire      func(r coordinator.Record, now time.Time) (coordinator.Record, []coordinator.Attempt)
-	Reported    func(r coordinator.Record, by string, now time.Time, t coordinator.Traits) coordinator.Record
+	// Settled is what a fork comes to.
+	Settled  func(joined, memory, record coordinator.Record, t coordinator.Traits) coordinator.Record
+	Judge    func(r coordinator.Record, value string, now time.Time, minimumAge time.Duration) coordinator.Verdict
+	Reported func(r coordinator.Record, by string, now time.Time, t coordinator.Traits) coordinator.Record
+	// LooksAgain: a process that has the lock looks again before it begins.
+	LooksAgain bool
 }
 
 // Real returns the transitions of package coordinator.
@@ -36,6 +53,10 @@ func Real() Rules {
 		Begin:       coordinator.Record.Begin,
 		Commit:      coordinator.Record.Commit,
 		Abandon:     coordinator.Record.Abandon,
+		Refused:     coordinator.Record.Refused,
+		Settled:     coordinator.Record.Settled,
+		Judge:       coordinator.Record.Judge,
+		LooksAgain:  true,
 		Expire:      coordinator.Record.Expire,
 		Reported:    coordinator.Record.Reported,
 	}
@@ -44,6 +65,9 @@ func Real() Rules {
 // Scenario bounds what may happen. What it does not name happens never; a lock
 // may lapse, and a request be late, in all of them.
 type Scenario struct {
+	// Kind is that of the source. At a LastMintWins one, the last mint that the
+	// provider processes wins; see provider.go for the others.
+	Kind      coordinator.Kind
 	Attempts  []int // how many mints each process may begin; one entry a process
 	Fresh     bool  // start without a record, rather than with a token in doubt
 	Crashes   int   // processes that die with a mint under way
@@ -52,6 +76,11 @@ type Scenario struct {
 	Flushes   int   // times that the store loses the record
 	Reports   int   // rejections of the current token that are reported
 	Lapses    int   // times that the current token expires
+	Renewals  int   // times that an idempotent provider issues the next token ahead of time
+	Rotations int   // mints that force an idempotent provider to issue another token
+	// Forks: the second use of a rotating refresh token leaves what the first
+	// one brought alive, rather than ending it.
+	Forks bool
 	// FrozenClock makes the store's clock stand still, so that after a
 	// roll-back two different writes get the same revision.
 	FrozenClock bool

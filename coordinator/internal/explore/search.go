@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/mintonce/mintonce/coordinator"
 )
 
 // Result is what an exploration found.
@@ -36,7 +34,7 @@ type visit struct {
 // Explore visits the states of the scenario, those that fewer moves lead to
 // first, until a promise is broken.
 func Explore(rules Rules, scenario Scenario) Result {
-	w := &world{rules: rules, scenario: scenario, archive: newArchive()}
+	w := newWorld(rules, scenario)
 	first := w.start()
 	visits := []visit{{state: first, from: -1}}
 	seen := map[state]struct{}{first: {}}
@@ -84,52 +82,4 @@ func (m move) String() string {
 		text = fmt.Sprintf("%s %d", text, m.n)
 	}
 	return text
-}
-
-// check returns the promise that s breaks, or nothing.
-func (w *world) check(s state) string {
-	if !quiet(s) {
-		return ""
-	}
-	record := w.archive.get(s.record, s.expired)
-	at := coordinator.Stamp{Revision: record.Revision() + 1, ID: uint64(s.writes) + 1}
-	if !needed(record, at) {
-		if token := tokenNumber(record.Grant.Value); token != s.live {
-			return fmt.Sprintf("the record serves token %d in good faith, the provider accepts %d", token, s.live)
-		}
-		return ""
-	}
-	return w.heals(record, at)
-}
-
-// quiet: nothing is under way, and every process that lives has looked.
-func quiet(s state) bool {
-	if s.wire != [maxTokens]uint8{} {
-		return false
-	}
-	for i, p := range s.procs {
-		if p.step != dead && (p.step != idle || s.memories[i] != s.record) {
-			return false
-		}
-	}
-	return true
-}
-
-// heals: one mint that nobody disturbs must settle whatever is open.
-func (w *world) heals(r coordinator.Record, at coordinator.Stamp) string {
-	r = r.Child(at)
-	r.Attempts = slices.Clone(r.Attempts)
-	for i := range r.Attempts {
-		r.Attempts[i].Deadline = longAgo
-	}
-	r, _ = w.rules.Expire(r, moment(at))
-	r = w.rules.Begin(r, coordinator.Attempt{ID: attemptID(0), By: processName(0), Deadline: never}, moment(at), traits)
-	at.Revision++
-	at.ID++
-	const healer = maxTokens + 1
-	r, _ = w.rules.Commit(r.Child(at), attemptID(0), coordinator.Grant{Value: tokenValue(healer), IssuedAt: moment(at), ExpiresAt: never}, traits)
-	if needed(r, at) || r.Grant.Value != tokenValue(healer) {
-		return "an undisturbed mint does not settle the doubt"
-	}
-	return ""
 }

@@ -14,6 +14,7 @@ const (
 	maxTokens    = 8 // the first one, and one for each attempt
 	remembered   = 4 // records that a roll-back may return to
 	nobody       = -1
+	none         = maxTokens // no token has this number
 )
 
 // step is how far a process is with its mint.
@@ -25,6 +26,7 @@ const (
 	begun
 	sent
 	answered
+	refused
 	dead
 )
 
@@ -32,24 +34,30 @@ type process struct {
 	step    step
 	attempt uint8 // 0: none
 	left    uint8 // attempts that it may still begin
+	got     uint8 // the token that it was given
+	carries uint8 // the refresh token that its request carries
+	forced  bool  // an operator wants another token
 }
 
 // state is everything that matters for what can happen next. It is comparable;
 // records are numbered by the archive.
 type state struct {
-	live     uint8 // the token that the provider accepts
+	live     uint8 // the token that the provider issued last
 	next     uint8 // attempt
 	writes   uint8
 	record   recordID
 	lock     int8
 	procs    [maxProcesses]process
-	wire     [maxTokens]uint8 // 1 + the process whose request is under way, by attempt
+	wire     [maxTokens]request // under way, by attempt
 	earlier  [remembered]recordID
 	past     uint8 // how many of earlier are set
 	memories [maxProcesses]recordID
 	expired  uint8 // bit set of tokens
+	ending   uint8 // bit set of tokens that were renewed in time, and are good until their end
+	valid    uint8 // bit set of tokens whose refresh token is unspent
+	retry    uint8 // bit set of tokens whose refresh token may be used once more
 
-	crashes, timeouts, rollbacks, flushes, reports, lapses uint8
+	crashes, timeouts, rollbacks, flushes, reports, lapses, renewals, rotations uint8
 }
 
 // recordID numbers a record in the archive. 0 is the record that does not
@@ -81,9 +89,12 @@ func (a *archive) add(r coordinator.Record) recordID {
 	if !r.Exists() {
 		return 0
 	}
-	key := []byte{tokenNumber(r.Grant.Value), byte(r.Grant.Generation), byte(r.CommittedAt), byte(r.DoubtAt), byte(len(r.Attempts))}
+	key := []byte{tokenNumber(r.Grant.Value), tokenNumber(r.Grant.State), byte(r.Grant.Generation), byte(r.CommittedAt), byte(r.DoubtAt), byte(len(r.Attempts)), byte(len(r.Spares))}
 	for _, at := range r.Attempts {
-		key = append(key, attemptNumber(at.ID), at.By[0], byte(at.BeganAt))
+		key = append(key, attemptNumber(at.ID), at.By[0], byte(at.BeganAt), byte(at.From))
+	}
+	for _, spare := range r.Spares {
+		key = append(key, tokenNumber(spare))
 	}
 	for _, s := range r.Lineage {
 		key = binary.BigEndian.AppendUint16(append(key, byte(s.Revision)), uint16(s.ID))
@@ -92,12 +103,12 @@ func (a *archive) add(r coordinator.Record) recordID {
 		return id
 	}
 	kept := coordinator.Record{
-		Lineage: r.Lineage, CommittedAt: r.CommittedAt, DoubtAt: r.DoubtAt, RefreshAt: never,
-		Grant:    coordinator.Grant{Value: r.Grant.Value, Generation: r.Grant.Generation, ExpiresAt: never},
+		Lineage: r.Lineage, CommittedAt: r.CommittedAt, DoubtAt: r.DoubtAt, RefreshAt: never, Spares: r.Spares,
+		Grant:    coordinator.Grant{Value: r.Grant.Value, State: r.Grant.State, Generation: r.Grant.Generation, ExpiresAt: never},
 		Attempts: slices.Clone(r.Attempts),
 	}
 	for i, at := range kept.Attempts {
-		kept.Attempts[i] = coordinator.Attempt{ID: at.ID, By: at.By, BeganAt: at.BeganAt, Deadline: never}
+		kept.Attempts[i] = coordinator.Attempt{ID: at.ID, By: at.By, BeganAt: at.BeganAt, Deadline: never, From: at.From}
 	}
 	id := recordID(len(a.records))
 	a.records = append(a.records, kept)
@@ -119,7 +130,7 @@ func tokenValue(n uint8) string { return "token-" + strconv.Itoa(int(n)) }
 // tokenNumber returns the number of a token, or one that no token has.
 func tokenNumber(value string) uint8 {
 	if value == "" {
-		return maxTokens
+		return none
 	}
 	return value[len(value)-1] - '0'
 }
