@@ -12,6 +12,10 @@ import "slices"
 // so there is hardly ever more than one.
 const maxSpares = 3
 
+// maxSpareSize bounds them together, so that their field can be read again even
+// if it is sealed. Refresh tokens of more than a few kilobytes are not known.
+const maxSpareSize = 10 << 10
+
 // states are the refresh tokens that there are, the one to try first in front.
 func (r Record) states() []string { return append([]string{r.Grant.State}, r.Spares...) }
 
@@ -31,10 +35,14 @@ func (r Record) trying(states []string) Record {
 		return r
 	}
 	r.Grant.State, r.Spares = states[0], nil
+	room := maxSpareSize
 	for _, state := range states[1:] {
-		if state != "" && state != r.Grant.State && !slices.Contains(r.Spares, state) && len(r.Spares) < maxSpares {
-			r.Spares = append(r.Spares, state)
+		known := state == "" || state == r.Grant.State || slices.Contains(r.Spares, state)
+		if known || len(r.Spares) == maxSpares || len(state) > room {
+			continue
 		}
+		r.Spares = append(r.Spares, state)
+		room -= len(state)
 	}
 	return r
 }

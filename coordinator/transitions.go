@@ -86,7 +86,7 @@ func (r Record) grant(g Grant, t Traits) Record {
 	r.Credential = t.Credential
 	r.Failure = Failure{}
 	r.EarlyReports = 0
-	r.Foreign = r.Foreign.settled(g.Value == old.Value, old.Generation, now, t)
+	r.Foreign = r.Foreign.on(now).settled(g.Value == old.Value, old.Generation, now, t)
 	return r
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -70,30 +71,41 @@ func (s *Store) Swap(ctx context.Context, name string, old coordinator.Stamp, ne
 		return time.Time{}, &coordinator.SealedError{Name: name, Key: key} // what is sealed cannot be written by who has not opened it
 	}
 	keys := s.keys.Load()
-	for field, text := range secrets(&next) {
-		sealed, err := keys.seal(name, field, *text)
+	next.Spares = slices.Clone(next.Spares) // which are the caller's
+	for _, secret := range secrets(&next) {
+		sealed, err := keys.seal(name, secret.field, *secret.text)
 		if err != nil {
 			return time.Time{}, err
 		}
-		*text = sealed
+		*secret.text = sealed
 	}
 	return s.Store.Swap(ctx, name, old, next, events...)
 }
 
-// secrets are the texts of r that are sealed, by the names of their fields.
-func secrets(r *coordinator.Record) map[string]*string {
-	return map[string]*string{"value": &r.Grant.Value, "source_state": &r.Grant.State}
+// secret is a text that is sealed, and the field that it is in.
+type secret struct {
+	field string
+	text  *string
+}
+
+// secrets are all of r.
+func secrets(r *coordinator.Record) []secret {
+	all := []secret{{"value", &r.Grant.Value}, {"source_state", &r.Grant.State}}
+	for i := range r.Spares {
+		all = append(all, secret{"spare_states", &r.Spares[i]})
+	}
+	return all
 }
 
 // open opens what is sealed with a key that there is. The rest stays.
 func (s *Store) open(name string, r *coordinator.Record) error {
 	keys := s.keys.Load()
-	for field, text := range secrets(r) {
-		opened, err := keys.open(name, field, *text)
+	for _, secret := range secrets(r) {
+		opened, err := keys.open(name, secret.field, *secret.text)
 		if err != nil {
 			return err
 		}
-		*text = opened
+		*secret.text = opened
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -390,4 +391,37 @@ func TestNoTokenAtRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantNoSecret(t, filesIn(t, server.Dir()))
+}
+
+// TestSparesAreSealed: the refresh tokens of mints that overlapped are as secret
+// as the one that is used.
+func TestSparesAreSealed(t *testing.T) {
+	memory, keys := storetest.NewMemory(), newKeys(t)
+	store := sealedstore.New(memory, keys)
+	spares := []string{"REFRESH-secret-2", "REFRESH-secret-1"}
+	r := coordinator.Record{}.Child(coordinator.NewStamp(coordinator.Record{}, time.Now()))
+	r.Grant = coordinator.Grant{Value: "ACCESS-secret-3", State: "REFRESH-secret-3", Generation: 1, ExpiresAt: time.Now().Add(time.Hour).UTC()}
+	r.Spares = slices.Clone(spares)
+	if _, err := store.Swap(t.Context(), "shop", coordinator.Stamp{}, r); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(r.Spares, spares) {
+		t.Error("Swap changed the record that it was given")
+	}
+	kept, _, err := memory.Load(t.Context(), "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range kept.Spares {
+		if !strings.HasPrefix(text, coordinator.SealedPrefix) || strings.Contains(text, "secret") {
+			t.Errorf("stored as %.40q, want it sealed", text)
+		}
+	}
+	got, _, err := store.Load(t.Context(), "shop")
+	if err != nil || !slices.Equal(got.Spares, spares) || got.SealedBy() != "" {
+		t.Errorf("%v; opened as %d spares", err, len(got.Spares))
+	}
+	if kept.Grant.Value, kept.Grant.State = "", ""; kept.SealedBy() == "" {
+		t.Error("a record whose spares alone are sealed does not say so")
+	}
 }
