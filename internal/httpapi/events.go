@@ -49,8 +49,6 @@ func (a *api) events(w http.ResponseWriter, r *http.Request) *problem {
 	defer subscription.Close()
 
 	s := &stream{w: w, control: http.NewResponseController(w)}
-	// Of the server's limits for a request, only those of single steps hold here.
-	_ = s.control.SetReadDeadline(time.Time{})
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // for nginx, which would collect them
 	w.WriteHeader(http.StatusOK)
@@ -110,6 +108,8 @@ func (s *stream) send(entry feed.Entry) {
 	s.write("id: " + entry.ID + "\nevent: token\ndata: " + string(data) + "\n\n")
 }
 
+// write takes the place of the server's limit for an answer, which a stream
+// would exceed.
 func (s *stream) write(text string) {
 	_ = s.control.SetWriteDeadline(time.Now().Add(writePatience))
 	if _, s.err = s.w.Write([]byte(text)); s.err == nil {

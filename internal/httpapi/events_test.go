@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -22,12 +22,17 @@ type streaming struct {
 	t      *testing.T
 	feed   *feed.Feed
 	server *http.Server
+	client *http.Client
 	url    string
 }
 
 // serveFeed starts a server whose limits for a request are shorter than any
 // stream.
 func serveFeed(t *testing.T, cfg httpapi.Config) *streaming {
+	return serveFeedOver(t, cfg, (*httptest.Server).Start)
+}
+
+func serveFeedOver(t *testing.T, cfg httpapi.Config, start func(*httptest.Server)) *streaming {
 	t.Helper()
 	s := &streaming{t: t, feed: feed.New(storetest.NewMemory())}
 	s.feed.Keep([]string{"shop", "other"})
@@ -39,13 +44,11 @@ func serveFeed(t *testing.T, cfg httpapi.Config) *streaming {
 	s.server = httpapi.NewServer(httpapi.New(cfg), log)
 	s.server.ReadTimeout, s.server.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond
 	s.server.RegisterOnShutdown(s.feed.Close)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.url = "http://" + listener.Addr().String()
-	go s.server.Serve(listener)
+	server := httptest.NewUnstartedServer(nil)
+	server.Config, server.EnableHTTP2 = s.server, true
+	start(server)
 	t.Cleanup(func() { s.server.Close() })
+	s.url, s.client = server.URL, server.Client()
 	return s
 }
 
@@ -69,7 +72,7 @@ func (s *streaming) open(key, last string) *reader {
 	if last != "" {
 		q.Header.Set("Last-Event-ID", last)
 	}
-	response, err := http.DefaultClient.Do(q)
+	response, err := s.client.Do(q)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -121,7 +124,11 @@ func (r *reader) want(parts ...string) string {
 // A stream outlives the limits that hold for a request, and goes on where the
 // one before ended.
 func TestEvents(t *testing.T) {
-	s := serveFeed(t, httpapi.Config{})
+	t.Run("HTTP/1.1", func(t *testing.T) { testEvents(t, serveFeed(t, httpapi.Config{})) })
+	t.Run("HTTP/2", func(t *testing.T) { testEvents(t, serveFeedOver(t, httpapi.Config{}, (*httptest.Server).StartTLS)) })
+}
+
+func testEvents(t *testing.T, s *streaming) {
 	r := s.open("", "")
 	if hello := r.next(); hello != "retry: 3000\nevent: hello\ndata: {\"instance\":\"me\",\"resumed\":false}" {
 		t.Errorf("%q", hello)
@@ -147,7 +154,7 @@ func TestEventsByRight(t *testing.T) {
 	for key, want := range map[string]int{"": 401, "wrong": 401, operatorKey: 403} {
 		q, _ := http.NewRequestWithContext(t.Context(), "GET", s.url+"/v1/events", nil)
 		q.Header.Set("Authorization", "Bearer "+key)
-		response, err := http.DefaultClient.Do(q)
+		response, err := s.client.Do(q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +227,7 @@ func TestReaderLeaves(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	q, _ := http.NewRequestWithContext(ctx, "GET", s.url+"/v1/events", nil)
 	for range 40 { // more than may stay
-		response, err := http.DefaultClient.Do(q)
+		response, err := s.client.Do(q)
 		if err != nil || response.StatusCode != 200 {
 			t.Fatalf("%v, %v", response, err)
 		}

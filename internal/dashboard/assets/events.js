@@ -33,7 +33,7 @@ export function facts(event) {
   if (event.by) parts.push(t('by', { by: event.by }));
   if (event.actor) parts.push(t('event.actor', { actor: event.actor }));
   if (event.code) parts.push(t('event.code', { code: String(event.code) }));
-  if (event.took) parts.push(t('event.took', { time: event.took < 1e9 ? `${Math.round(event.took / 1e6)} ms` : duration(event.took / 1e6) }));
+  if (event.took) parts.push(t('event.took', { time: event.took < 1e9 ? `${Math.round(event.took / 1e6)}\u00a0ms` : duration(event.took / 1e6) }));
   return parts.join(t('comma'));
 }
 
