@@ -145,6 +145,10 @@ func TestRecord(t *testing.T) {
 		{"of another secret", func(r *coordinator.Record) { r.Credential = "wechat:wx1#bb" }, `fail  token shop   the record "shop" belongs to credential wechat:wx1#bb`},
 		{"failing", func(r *coordinator.Record) { r.Failure = failing }, "warn  token shop   failing, generation 3, valid for 59m59s: the last mint failed: the AppSecret is wrong"},
 		{"failed", func(r *coordinator.Record) { r.Failure, r.Grant.ExpiresAt = failing, now.Add(-time.Second) }, "fail  token shop   expired, no usable token: the last mint failed"},
+		{"not on the whitelist", func(r *coordinator.Record) {
+			r.Failure = failing
+			r.Failure.Code, r.Failure.Message = 40164, "the address 203.0.113.7 is not on the IP whitelist (code 40164): add 203.0.113.7 to the account's IP whitelist in WeChat's console"
+		}, "warn  token shop   failing, generation 3, valid for 59m59s: the last mint failed: the address 203.0.113.7 is not on the IP whitelist (code 40164): add 203.0.113.7 to"},
 		{"expired", func(r *coordinator.Record) { r.Grant.ExpiresAt = now.Add(-time.Second) }, "warn  token shop   expired, no usable token: run mintonce serve"},
 		{"doubted", func(r *coordinator.Record) { r.DoubtAt, r.DoubtReason = r.Revision(), "mints overlapped" }, "warn  token shop   doubted, generation 3, valid for 59m59s, in doubt (mints overlapped)"},
 		{"costly", func(r *coordinator.Record) {

@@ -87,8 +87,12 @@ func (a *api) certified(r *http.Request) *config.Client {
 	if len(a.certs) == 0 || r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
 		return nil
 	}
+	cert := r.TLS.VerifiedChains[0][0]
+	if time.Now().After(cert.NotAfter) {
+		return nil // it has ended since the handshake
+	}
 	var found *config.Client
-	for _, name := range certNames(r.TLS.VerifiedChains[0][0]) {
+	for _, name := range certNames(cert) {
 		if client := a.certs[name]; client != nil && client != found {
 			if found != nil {
 				return nil

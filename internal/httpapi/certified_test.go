@@ -42,11 +42,16 @@ func TestCertificateForAKey(t *testing.T) {
 		"of two":                            {"x", []string{"node.example", "spiffe://example/go"}, false, "", 401},
 		"a part of a name":                  {"x", []string{"a.node.example"}, false, "", 401},
 		"of php, which has none":            {"php", nil, false, "", 401},
+		"expired since the handshake":       {"expired", []string{"node.example"}, false, "", 401},
 		"not verified":                      {"x", []string{"node.example"}, true, "", 401},
 		"a wrong key beside it":             {"x", []string{"node.example"}, false, "guess", 401},
 		"another's key beside it":           {"x", []string{"node.example"}, false, shopKey, 200},
 	} {
-		block, _ := pem.Decode(ca.Issue(time.Hour, test.commonName, test.names...).Cert)
+		life := time.Hour
+		if test.commonName == "expired" {
+			life = -time.Second
+		}
+		block, _ := pem.Decode(ca.Issue(life, test.commonName, test.names...).Cert)
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
 			t.Fatal(err)
