@@ -40,12 +40,12 @@ func TestKeepUntil(t *testing.T) {
 		}
 		old := token
 		old.Generation--
-		if got := c.KeepUntil(old); got.Sub(time.Now()) != overlap {
-			t.Errorf("the one before, for %s, want %s", got.Sub(time.Now()), overlap)
+		if got := c.KeepUntil(old); time.Until(got) != overlap {
+			t.Errorf("the one before, for %s, want %s", time.Until(got), overlap)
 		}
 		time.Sleep(time.Until(planned) + time.Second)
-		if got := c.KeepUntil(token); got.Sub(time.Now()) > overlap || got.After(token.ExpiresAt()) {
-			t.Errorf("once a mint is due, for %s", got.Sub(time.Now()))
+		if got := c.KeepUntil(token); time.Until(got) > overlap || got.After(token.ExpiresAt()) {
+			t.Errorf("once a mint is due, for %s", time.Until(got))
 		}
 	})
 }
