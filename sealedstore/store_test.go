@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -151,6 +152,35 @@ func TestWithoutTheKey(t *testing.T) {
 		// With the key, it goes on.
 		if got := token(t, minter); got != "ACCESS-secret-2" {
 			t.Errorf("token %q", got)
+		}
+	})
+}
+
+// A group loads in bulk, and must not take what is sealed for a token.
+func TestGroupWithoutTheKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := storetest.NewMemory()
+		token(t, newCoordinator(t, &source{}, sealedstore.New(memory, newKeys(t)), coordinator.Config{Instance: "one"}))
+		for name, store := range map[string]coordinator.Store{"another key": sealedstore.New(memory, newKeys(t)), "no keys": memory} {
+			other := &source{}
+			group, err := coordinator.NewGroup(store, func(string) (coordinator.Source, error) { return other, nil }, coordinator.GroupConfig{Config: coordinator.Config{MaxWait: time.Second}})
+			if err == nil {
+				err = group.Keep("shop")
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- group.Run(ctx) }()
+			time.Sleep(time.Minute)
+			if got, err := group.Token(t.Context(), "shop"); !errors.Is(err, coordinator.ErrSealed) || got.Value != "" || other.mints != 0 {
+				t.Errorf("%s: %v, %v after %d mints; want ErrSealed", name, got, err, other.mints)
+			}
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }
@@ -321,6 +351,38 @@ func TestFallbackIsSealed(t *testing.T) {
 	}
 	if after := filesIn(t, dir); after != before || shared.mints != 1 {
 		t.Errorf("the copy was changed, or %d mints", shared.mints)
+	}
+}
+
+// A copy that cannot be opened is not overwritten either; it is told of.
+func TestFallbackOfAnotherKey(t *testing.T) {
+	dir, shared, memory := t.TempDir(), &source{}, storetest.NewMemory()
+	first := newCoordinator(t, shared, memory, coordinator.Config{Instance: "one", Fallback: sealedstore.New(openFiles(t, dir), newKeys(t))})
+	token(t, first)
+	if err := first.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := filesIn(t, dir)
+	var mu sync.Mutex
+	var told []string
+	observe := func(e coordinator.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		if e.Kind == coordinator.EventCopyFailed {
+			told = append(told, e.Detail)
+		}
+	}
+	c := newCoordinator(t, shared, memory, coordinator.Config{Instance: "two", Observer: observe, Fallback: sealedstore.New(openFiles(t, dir), newKeys(t))})
+	if _, err := c.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if after := filesIn(t, dir); after != before || len(told) == 0 || !strings.Contains(told[0], "is sealed with key") {
+		t.Errorf("the copy was changed, or nobody told of it: %q", told)
 	}
 }
 
