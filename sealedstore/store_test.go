@@ -331,7 +331,7 @@ func TestFallbackIsSealed(t *testing.T) {
 	dir, keys, shared := t.TempDir(), newKeys(t), &source{}
 	memory := storetest.NewMemory()
 	with := func(keys *sealedstore.Keys, store coordinator.Store) *coordinator.Coordinator {
-		return newCoordinator(t, shared, store, coordinator.Config{Instance: "one", Fallback: sealedstore.New(openFiles(t, dir), keys), MaxWait: 2 * time.Second})
+		return newCoordinator(t, shared, store, coordinator.Config{Instance: "one", Fallback: sealedstore.New(openFiles(t, dir), keys)})
 	}
 	first := with(keys, sealedstore.New(memory, keys))
 	token(t, first)

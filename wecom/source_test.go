@@ -42,7 +42,7 @@ func TestMint(t *testing.T) {
 	if !fake.Accepts(token.Value) {
 		t.Error("the token is not accepted")
 	}
-	if life := token.ExpiresAt().Sub(before); life < time.Hour || life > time.Hour+10*time.Second {
+	if life := token.ExpiresAt().Sub(before); life < time.Hour || life > time.Hour+time.Minute {
 		t.Errorf("a token of unknown age lives for %s, want half of two hours", life)
 	}
 	again, err := source.Mint(t.Context(), coordinator.NewToken(token.Value, before.Add(25*time.Minute)))
@@ -141,11 +141,14 @@ func TestAmbiguousFailures(t *testing.T) {
 	}
 	held := fake.HoldNext(wechattest.WeCom)
 	defer held.Release()
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-held.Arrived
+		cancel()
+	}()
 	_, err := source.Mint(ctx, coordinator.Token{})
-	if failure := sourceError(t, err); failure.Refused || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("time-out: %+v", *failure)
+	if failure := sourceError(t, err); failure.Refused || !errors.Is(err, context.Canceled) {
+		t.Errorf("broken off after sending: %+v", *failure)
 	}
 }
 
