@@ -65,3 +65,27 @@ func BenchmarkFloor(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkGlance is what a dashboard pays for each token, once a second at
+// most; BenchmarkStatus beside it asks the store.
+func BenchmarkGlance(b *testing.B) {
+	c := local(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if s, err := c.Glance(); err != nil || s.Generation != 1 {
+			b.Fatal(s, err)
+		}
+	}
+}
+
+// BenchmarkStatus is over a store in memory: the round trips of a real one come
+// on top.
+func BenchmarkStatus(b *testing.B) {
+	c := local(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if s, err := c.Status(b.Context()); err != nil || s.Generation != 1 {
+			b.Fatal(s, err)
+		}
+	}
+}

@@ -175,12 +175,7 @@ func (p *page) await(what, expression string) {
 	}
 }
 
-// text is what is to be read at a selector.
-func (p *page) text(selector string) string {
-	p.t.Helper()
-	return value[string](p, fmt.Sprintf("document.querySelector(%s)?.innerText ?? ''", quoted(selector)))
-}
-
+// awaitText waits until a text is to be read at a selector.
 func (p *page) awaitText(selector, part string) {
 	p.t.Helper()
 	p.await(fmt.Sprintf("%q at %s", part, selector), fmt.Sprintf("document.querySelector(%s)?.innerText.includes(%s)", quoted(selector), quoted(part)))

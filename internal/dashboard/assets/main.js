@@ -13,6 +13,8 @@ import * as words from './words.js';
 const { put, show, t } = words;
 const again = 10_000; // all is read again
 const gather = 200; // events of a moment are looked after together
+const settled = 1500; // by then the server's figures are of after an event
+const atMost = 2000; // and no more often than this, however many there are
 
 const gate = document.getElementById('gate');
 const link = document.getElementById('link');
@@ -21,7 +23,8 @@ let me = null; // what the server says of the key
 let stop = null; // ends the feed
 let poll; // the timer of the next reading
 let changed = new Set(); // names that events were about
-let soon; // the timer that looks after them
+let soon = 0; // the timer that looks after them
+let looked = 0; // when that was done last
 let linked = 'connecting';
 let reading = Promise.resolve(); // one reading at a time
 let greeted = false; // the feed has begun, after which a gap is one
@@ -81,6 +84,7 @@ function leave() {
   greeted = false;
   clearTimeout(poll);
   clearTimeout(soon);
+  soon = 0;
   changed = new Set();
   tokens.redraw(handlers());
   events.clear();
@@ -113,7 +117,7 @@ async function readNow(history, wanted) {
     board.fail(failure);
   }
   clearTimeout(poll);
-  poll = setTimeout(read, again);
+  if (!document.hidden) poll = setTimeout(read, again);
 }
 
 /** Reads some tokens. */
@@ -131,29 +135,47 @@ function tell(event, data) {
   }
   if (event === 'gap' || (event === 'hello' && !data.resumed && greeted)) changed.add('');
   greeted ||= event === 'hello';
-  if (changed.size === 0) return;
-  clearTimeout(soon);
-  soon = setTimeout(() => {
-    const names = [...changed];
-    changed = new Set();
-    const known = names.filter((name) => tokens.has(name));
-    if (names.includes('')) read(true);
-    else {
-      look(known);
-      read();
-    }
-  }, gather);
+  if (changed.size > 0 && !soon) soon = setTimeout(catchUp, Math.max(gather, looked + atMost - performance.now()));
+}
+
+/** Looks after the tokens that events were about. */
+function catchUp() {
+  soon = 0;
+  if (document.hidden) return; // all is read when somebody looks again
+  looked = performance.now();
+  const names = [...changed];
+  changed = new Set();
+  if (names.includes('')) {
+    read(true);
+    return;
+  }
+  look(names);
+  sum();
+  setTimeout(sum, settled); // the figures may have been of a moment before
+}
+
+/** Reads the figures, which costs the store next to nothing. */
+async function sum() {
+  const mine = visit;
+  if (!me) return;
+  try {
+    const overview = await api.ask('/v1/overview');
+    if (mine !== visit) return;
+    board.take(overview);
+    tokens.count(overview);
+  } catch { /* the next reading of all will tell */ }
 }
 
 function state(next) {
   linked = next;
   link.dataset.state = next;
   put(link, t(`link.${next}`));
+  if (next === 'away' && me) read(); // it may be the server
 }
 
 async function speak(language, remember) {
   await words.use(language, remember);
-  if (link.textContent) state(linked);
+  if (link.textContent) put(link, t(`link.${linked}`));
   tokens.redraw(handlers());
   events.redraw();
   board.draw();
@@ -176,7 +198,7 @@ for (const button of document.querySelectorAll('[data-language]')) {
 }
 document.addEventListener('visibilitychange', () => {
   if (document.hidden) clearTimeout(poll);
-  else if (me?.rights.includes('read')) read();
+  else if (me?.rights.includes('read')) read(true);
 });
 setInterval(() => {
   if (document.hidden) return;
