@@ -150,11 +150,11 @@ func (c *Coordinator) doubt(ctx context.Context, value string, cause error) (Ver
 // a foreign minter; an idempotent source is asked before one is named.
 func (c *Coordinator) reported(draft Record, e Event) (Record, []Event, bool) {
 	next := draft.Reported(cmp.Or(e.Actor, e.By), e.At, c.traits)
-	if next.Foreign == draft.Foreign {
+	if next.Foreign == draft.Foreign || c.traits.Kind == Idempotent {
 		return next, []Event{e}, true
 	}
 	e.Detail = evidence(next.Foreign.Count, "")
-	if c.traits.Kind == Idempotent || !next.Foreign.Named() {
+	if !next.Foreign.Named() {
 		return next, []Event{e}, true
 	}
 	return next, []Event{e, c.foreignMinter(next, e.At)}, true

@@ -87,11 +87,14 @@ func (a *app) report(ctx context.Context, s *shot, value string, code int) error
 		}
 		return err
 	}
+	if now, err := s.coordinator.Peek(); verdict == coordinator.Acted && err == nil && now.Value == value {
+		verdict = coordinator.Vouched // the very token came back
+	}
 	text := map[coordinator.Verdict]string{
 		coordinator.Acted:    "acted: a new token is there",
 		coordinator.Late:     "late: it was replaced already; use the current one",
 		coordinator.TooYoung: "too young: it is the current token, and was minted so recently that the rejection more likely has another cause",
-		coordinator.Vouched:  "vouched for: it is the current token, and the provider gave out that very token again when it was asked a moment ago; look at the call that was rejected",
+		coordinator.Vouched:  "vouched for: it is the current token, and the provider gave out that very token again when it was asked because of a rejection; look at the call that was rejected",
 		coordinator.Unknown:  "unknown: it is not a token of this name, or one from long ago",
 	}[verdict]
 	_, err = fmt.Fprintf(a.stdout, "%s: %s\n", s.name, text)

@@ -70,3 +70,19 @@ func TestReportActs(t *testing.T) {
 		})
 	}
 }
+
+// TestReportOfATokenThatIsGood: the provider gives out the very token that was
+// reported.
+func TestReportOfATokenThatIsGood(t *testing.T) {
+	provider := wechattest.NewServer(wechattest.Config{})
+	defer provider.Close()
+	value := provider.MintElsewhere(wechattest.AppID, wechattest.Stable)
+	dir := t.TempDir()
+	aged(t, dir, value, wechat.NewStableToken(wechattest.AppID, wechattest.Secret, wechat.Config{API: provider.URL}).Traits().Credential)
+	t.Setenv("MINTONCE_WECHAT_SECRET", wechattest.Secret)
+	var stdout, stderr bytes.Buffer
+	args := []string{"report", "shop", "--token-stdin", "--code", "40001", "--store", "file:" + dir, "--wechat-appid", wechattest.AppID, "--wechat-api", provider.URL}
+	if code := run(t.Context(), args, strings.NewReader(value), &stdout, &stderr); code != 0 || !strings.HasPrefix(stdout.String(), "shop: vouched for: ") {
+		t.Errorf("%d, stdout %q, stderr %q", code, &stdout, &stderr)
+	}
+}

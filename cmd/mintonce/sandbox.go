@@ -116,6 +116,10 @@ See what the provider saw, and let its next three mints fail:
   curl http://%[1]s/sandbox/stats
   curl -d '{"kind":"errcode","code":-1,"times":3}' http://%[1]s/sandbox/fault
 
+Be somebody else who mints with the same secret; after two, our token is dead:
+
+  curl -d '{"app":"%[2]s","endpoint":"stable"}' http://%[1]s/sandbox/mint
+
 A ticket, and an app of WeCom, are for a config file:
 
   store: file:try
