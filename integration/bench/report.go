@@ -79,6 +79,8 @@ func (r *report) markdown() string {
 	for _, s := range r.sections {
 		s.markdown(&b)
 	}
+	b.WriteString("## What dominated\n\n" +
+		"[What the profiles showed, and what was done about it](benchmarks-notes.md), for the aims that were missed too.\n\n")
 	b.WriteString("## How to repeat this\n\n" +
 		"```sh\nmake bench                                         # all of it, under ten minutes; writes this page\n" +
 		"cd integration/bench\n" +
