@@ -113,14 +113,14 @@ func TestGuessesOfOneNetwork(t *testing.T) {
 	}
 }
 
-// A million addresses cost little memory, and those who come last still wait.
+// Very many addresses cost little memory, and those who come last still wait.
 func TestGuessesAreBounded(t *testing.T) {
 	var g limit.Guesses
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	var waits, told int
-	for i := range 1_000_000 {
+	for i := range 200_000 {
 		got := g.Note(fmt.Sprintf("[2001:db8:%x:%x::1]:1", i>>16, i&0xffff))
 		if got.Wait > 0 {
 			waits++
@@ -134,7 +134,7 @@ func TestGuessesAreBounded(t *testing.T) {
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 1<<20 {
 		t.Errorf("it keeps %d KiB", grown>>10)
 	}
-	if waits < 900_000 || told > 10 {
+	if waits < 180_000 || told > 10 {
 		t.Errorf("%d wait, %d are told of", waits, told)
 	}
 	runtime.KeepAlive(&g)
