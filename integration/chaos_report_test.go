@@ -149,7 +149,8 @@ are drawn from a seed for each round.
 const chaosNotes = `
 *Extra mints* are those beside the one that was asked for: one that nobody knows of because its process died or slept, and one to make sure. *Converged*
 counts from the end of the fault. Where it takes seconds, that is waiting until an attempt without an answer is given up, which takes 4 s here and 11 s with the
-defaults; meanwhile the usable token is served.
+defaults; meanwhile the usable token is served. After failovers and moves, processes also have to find the new primary or node before they hear of a change;
+between their attempts they pause for up to 5 s.
 
 *Kill and flush at once* is what the protocol does not promise: the attempt is lost together with the only process that knows of it, so the
 record may be wrong without saying so. Then the provider ends the token that is served when the overlap is over, and the first call that it

@@ -164,6 +164,11 @@ func TestClusterMovesASlot(t *testing.T) {
 	}
 	record := w.atRest(client)
 	wantNoFailure(t, replicas)
+	for _, r := range replicas {
+		if strings.Contains(r.stderr.String(), "use redis+cluster") {
+			t.Errorf("%s tells people to use what they use:\n%s", r.name, r.stderr.String())
+		}
+	}
 	minted, _ := w.provider.mints()
 	t.Logf("generation %s after %d rotations and %d mints; %d calls were rejected and healed", record["generation"], turn, minted, w.provider.rejected())
 	if minted > 1+turn+2 {

@@ -183,6 +183,9 @@ func (f *follower) read(ctx context.Context, reader *redis.Client, last streamID
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
 	}
+	if f.store.clustered() && (redis.HasErrorPrefix(err, "MOVED") || redis.HasErrorPrefix(err, "ASK")) {
+		return nil, errElsewhere // the stream has moved: the next connection finds out where to
+	}
 	if err != nil || len(streams) == 0 {
 		return nil, err
 	}
