@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -110,6 +111,7 @@ func (r *reloader) reload(ctx context.Context, asked bool) bool {
 		r.tell(asked, slog.LevelError, "config refused: the one before stays in use", err)
 		return true
 	}
+	others := !reflect.DeepEqual(r.config.Clients, c.Clients) // who may do what has changed
 	if err := r.apply(ctx, c, d); err != nil {
 		var missing *storeMissing
 		waits := errors.As(err, &missing)
@@ -120,7 +122,7 @@ func (r *reloader) reload(ctx context.Context, asked bool) bool {
 		r.tell(asked, slog.LevelWarn, text, err)
 		return !waits
 	}
-	r.report(c, d, asked)
+	r.report(c, d, asked || others)
 	return true
 }
 

@@ -235,7 +235,7 @@ func TestClientsChange(t *testing.T) {
 	r := start(t, map[string]string{"c.yml": text})
 	r.want("/v1/tokens/shop", 200)
 	r.write("c.yml", text+"clients: [{name: php, key_sha256: "+strings.Repeat("0", 64)+", tokens: ['*']}]\n")
-	r.tells(false, false)
+	r.tells(false, false, "config read again", "clients=1")
 	r.want("/v1/tokens/shop", 401)
 }
 
