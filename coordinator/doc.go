@@ -107,6 +107,7 @@
 //	store flushed                   any process that remembers puts the record back: no mint
 //	store rolled back               the same; if somebody wrote meanwhile: a fork, one mint
 //	store away                      served until its true end; nobody mints without the lock unless the source is idempotent
+//	store refuses to write          what it still tells is served; otherwise as if it were away
 //	commit not saved                served by this process, kept in the fallback, saved by the next look
 //	rejected, store away            the report waits for the store, as long as its caller does
 //	1,000 late rejections           answered from memory: nothing happens

@@ -126,7 +126,7 @@ func (c *Coordinator) announceInMemory(apply change) error {
 		name:     "doubt on a fork",
 		mutation: "two histories are joined without doubt",
 		edits:    []edit{{lineage, `return joined.Doubt("two histories of the record were joined"), relation`, `return joined, relation`}},
-		catchers: []catcher{exploration, simulation},
+		catchers: []catcher{exploration},
 		short:    true,
 	},
 	{
