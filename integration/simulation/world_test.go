@@ -153,7 +153,7 @@ func (w *world) note(p *process, format string, args ...any) {
 		w.trace = slices.Delete(w.trace, 0, kept)
 	}
 	w.trace = append(w.trace, line{time.Now(), who, format, args})
-	binary.Write(w.digest, binary.BigEndian, time.Now().UnixNano())
+	w.digest.Write(binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano())))
 	w.digest.Write([]byte(who))
 	w.digest.Write([]byte(format))
 }
