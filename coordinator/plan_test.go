@@ -297,3 +297,18 @@ func TestAttemptOfTheFutureIsGivenUp(t *testing.T) {
 		}
 	}
 }
+
+// TestFailureOfTheFutureHoldsNothingUp: the store's clock was set back since.
+func TestFailureOfTheFutureHoldsNothingUp(t *testing.T) {
+	failed := day.Add(110 * time.Minute)
+	r := minted(t, "one", day, 2*time.Hour, lastWins).Doubt("a test")
+	r = r.Fail(coordinator.Failure{At: failed, Credential: lastWins.Credential, RetryAfter: failed.Add(30 * time.Second)})
+	for _, test := range []struct {
+		back time.Duration
+		want coordinator.Action
+	}{{0, coordinator.Blocked}, {time.Minute, coordinator.Blocked}, {time.Minute + time.Nanosecond, coordinator.Mint}, {time.Hour, coordinator.Mint}} {
+		if plan := r.Plan(failed.Add(-test.back), lastWins, false); plan.Action != test.want {
+			t.Errorf("clock %v back: %+v", test.back, plan)
+		}
+	}
+}

@@ -12,7 +12,7 @@ const introduction = `# Each guard carries weight
 The mint protocol (told in [coordinator](../coordinator/doc.go)) rests on a number of guards. Here, each of them was taken away, one at a time, in the code
 that ships, and everything that is to notice it did: the [exploration](../coordinator/internal/explore) of every schedule of a few processes, the
 [simulation](simulation.md) of days of faults, or a test. For the simulation, the table tells the number of seeds, each a simulated day, until the first broken
-promise, from seed 1 on; for the exploration, how many states it took. A dash: not tried, because it cannot see that.
+promise, from seed 1 on; for the exploration, how many states it took. A dash: not asked, because it cannot see that or takes longer than another.
 
 Without mutations, the same checks pass, the simulation with %d seeds.
 

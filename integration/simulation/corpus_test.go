@@ -11,8 +11,7 @@ var corpus = []struct {
 	found   string
 }{
 	{overMemory, 1, "a hint whose look failed was forgotten, so that a replica served a dead token until its refresh"},
-	{overMemory, 184, "a rotation of an idempotent source was forced without a lock and without an attempt"},
-	{overMemory, 209, "a failure from before the store's clock was set back held mints up later"},
+	{overMemory, 3, "a process that found something to write, in a store that only read, served nothing of what it had read"},
 }
 
 func TestCorpus(t *testing.T) {
