@@ -62,9 +62,11 @@ func TestProbeThatTellsNothing(t *testing.T) {
 		"not whole": func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(`{"errcode":40001.5}`)) },
 		"text":      func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(`{"errcode":"40001"}`)) },
 		"gateway":   func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(502); w.Write([]byte(`{"errcode":40001}`)) },
-		"redirect":  func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere?"+r.URL.RawQuery, 302) },
-		"HTML":      func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("<p>40001 " + r.URL.RawQuery)) },
-		"empty":     func(w http.ResponseWriter, r *http.Request) {},
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere?"+r.URL.RawQuery, http.StatusFound)
+		},
+		"HTML":  func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("<p>40001 " + r.URL.RawQuery)) },
+		"empty": func(w http.ResponseWriter, r *http.Request) {},
 		"large": func(w http.ResponseWriter, r *http.Request) {
 			w.Write([]byte(`{"errcode":40001,"x":"` + strings.Repeat("x", 64<<10) + `"}`))
 		},
