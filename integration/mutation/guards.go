@@ -65,8 +65,8 @@ func (c *Coordinator) announceInMemory(apply change) error {
 		name:     "doubt on overlap",
 		mutation: "a commit that overlapped with another is dropped in silence",
 		edits: []edit{
-			{transitions, `r = r.grant(g, t).Doubt("mints overlapped")`, `r = r.grant(g, t)`},
-			{transitions, `return r.Doubt("mints overlapped"), EventOverlapped`, `return r, EventOverlapped`},
+			{transitions, `return r.grant(g, t).Doubt("mints overlapped").trying(states), EventOverlapped`, `return r.grant(g, t).trying(states), EventOverlapped`},
+			{transitions, `return r.Doubt("mints overlapped").trying(states), EventOverlapped`, `return r.trying(states), EventOverlapped`},
 		},
 		catchers: []catcher{exploration},
 		short:    true,

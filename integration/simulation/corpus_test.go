@@ -4,7 +4,8 @@ import "testing"
 
 // corpus holds seeds that found something, with what they found. A seed says
 // the same only as long as the harness draws the same: whoever changes that
-// has to look for new ones.
+// has to look for new ones: integration/mutation puts errors back, and tells the
+// seed that finds them. Each error also has a test of its own in coordinator.
 var corpus = []struct {
 	setting setting
 	seed    int
