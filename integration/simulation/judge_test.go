@@ -108,10 +108,14 @@ func (w *world) misjudged(p *process, value string) bool {
 // judgeFailure: nothing usable is lost. Who has a token that the provider
 // accepts gives it out, whatever goes on; in calm times, everybody has one.
 func (w *world) judgeFailure(p *process, known coordinator.Record, err error) {
-	left := time.Until(w.provider.refused(known.Grant.Value))
+	value := known.Grant.Value
+	if own := w.provider.unsaved(p); own != nil {
+		value = own.value // it goes for the one that the store has, though that may outlive it (seed 40125)
+	}
+	left := time.Until(w.provider.refused(value))
 	switch {
-	case known.Grant.Value != "" && left > time.Second && !w.jumpedSince(w.provider.token(known.Grant.Value).at):
-		w.violation(p, "Token failed though the process knows %s, good for %s: %v", known.Grant.Value, left, err)
+	case value != "" && left > time.Second && !w.jumpedSince(w.provider.token(value).at):
+		w.violation(p, "Token failed though the process knows %s, good for %s: %v", value, left, err)
 	case w.calm(p):
 		w.violation(p, "Token failed in calm times: %v", err)
 	}

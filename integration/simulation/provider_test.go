@@ -184,6 +184,19 @@ func (p *provider) all() []*issued {
 	return slices.Clone(p.tokens)
 }
 
+// unsaved is the token that the process has minted last and could not write
+// down yet; nil if there is none.
+func (p *provider) unsaved(by *process) *issued {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, t := range slices.Backward(p.tokens) {
+		if c := t.call; c != nil && c.process == by && c.answered.Load() && !c.saved.Load() {
+			return t
+		}
+	}
+	return nil
+}
+
 // ours is how many of the mints were not a stranger's.
 func (p *provider) ours() int {
 	p.mu.Lock()
