@@ -83,9 +83,16 @@ type overviewAnswer struct {
 	End      *moment `json:"end,omitempty"`     // the first end of a token, should no mint succeed from now on
 	Refresh  *moment `json:"refresh,omitempty"` // the next refresh that is planned
 
-	Instance       string                 `json:"instance,omitempty"` // that answers
-	Instances      []coordinator.Instance `json:"instances"`          // that are alive
-	InstancesError string                 `json:"instances_error,omitempty"`
+	Instance       string           `json:"instance,omitempty"` // that answers
+	Instances      []instanceAnswer `json:"instances"`          // that are alive
+	InstancesError string           `json:"instances_error,omitempty"`
+}
+
+// instanceAnswer is a process. How many tokens it keeps is for those who may
+// know of all of them.
+type instanceAnswer struct {
+	coordinator.Instance
+	Tokens *int `json:"tokens,omitempty"`
 }
 
 // moment is when something happens to a token. In is for those who have another
@@ -115,12 +122,18 @@ func (a *api) overview(w http.ResponseWriter, r *http.Request) *problem {
 		return problem
 	}
 	answer := a.summary(names)
-	answer.Instance, answer.Instances = a.Instance, []coordinator.Instance{}
+	answer.Instance, answer.Instances = a.Instance, []instanceAnswer{}
 	if a.Roster != nil {
 		ctx, cancel := context.WithTimeout(r.Context(), storePatience)
 		defer cancel()
 		alive, err := a.Roster.Instances(ctx)
-		answer.Instances = append(answer.Instances, alive...)
+		for _, i := range alive {
+			shown := instanceAnswer{Instance: i}
+			if who.client == nil || who.client.MayUseAll() {
+				shown.Tokens = &i.Tokens
+			}
+			answer.Instances = append(answer.Instances, shown)
+		}
 		answer.InstancesError = plain.Text(err)
 	}
 	writeJSON(w, jsonType, http.StatusOK, answer)

@@ -86,7 +86,7 @@ function instances() {
     seen.delete(one.id);
     const [title, facts, remark] = row.children;
     put(title.lastElementChild, t(one.mints ? 'instance.mints' : 'instance.reads'));
-    put(facts, [t('instance.tokens', { n: one.tokens }), t('instance.since', { at: clock(Date.parse(one.since)) })].join(t('comma')));
+    put(facts, [...(one.tokens == null ? [] : [t('instance.tokens', { n: one.tokens })]), t('instance.since', { at: clock(Date.parse(one.since)) })].join(t('comma')));
     const remarks = [];
     if (one.instance === overview.instance) remarks.push(t('instance.this'));
     if (names.filter((name) => name === one.instance).length > 1) remarks.push(t('instance.same'));
