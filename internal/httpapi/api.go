@@ -23,6 +23,7 @@ import (
 type Credential interface {
 	Token(ctx context.Context) (coordinator.Token, error)
 	Peek() (coordinator.Token, error)
+	KeepUntil(coordinator.Token) time.Time
 	Glance() (coordinator.Status, error)
 	Reject(ctx context.Context, value string, cause error) (coordinator.Verdict, error)
 	Rotate(ctx context.Context) (coordinator.Token, error)

@@ -35,7 +35,8 @@ type fake struct {
 	verdict coordinator.Verdict
 	failure error // of Reject and Rotate
 	known   coordinator.Status
-	away    error // of Glance
+	away    error     // of Glance
+	ends    time.Time // before the token does; zero for then
 
 	reported []string
 	codes    []int
@@ -45,6 +46,13 @@ type fake struct {
 func (f *fake) Token(context.Context) (coordinator.Token, error) { return f.token, f.err }
 
 func (f *fake) Peek() (coordinator.Token, error) { return f.token, f.err }
+
+func (f *fake) KeepUntil(t coordinator.Token) time.Time {
+	if !f.ends.IsZero() {
+		return f.ends
+	}
+	return t.ExpiresAt()
+}
 
 func (f *fake) Glance() (coordinator.Status, error) { return f.known, f.away }
 
@@ -147,6 +155,18 @@ func TestExpiresInIsNeverMoreThanIsLeft(t *testing.T) {
 		if got["expires_in"] != test.want {
 			t.Errorf("with %s left, expires_in is %v, want %v", test.left, got["expires_in"], test.want)
 		}
+	}
+}
+
+// TestExpiresInEndsWithTheSuccessorsOverlap: an application that keeps the token
+// for as long as it is told must not keep one that its successor has ended.
+func TestExpiresInEndsWithTheSuccessorsOverlap(t *testing.T) {
+	f := live()
+	f.ends = time.Now().Add(30*time.Minute + 500*time.Millisecond)
+	handler := httpapi.New(httpapi.Config{Credentials: map[string]httpapi.Credential{"shop": f}})
+	got := decode(t, request{method: "GET", path: "/v1/tokens/shop"}.send(t, handler))
+	if got["expires_in"] != 1800.0 || got["expires_at"] != f.ends.UTC().Truncate(time.Second).Format(time.RFC3339) {
+		t.Errorf("%v, want 1800 s, until %s", got, f.ends)
 	}
 }
 

@@ -13,11 +13,13 @@ import (
 	"github.com/mintonce/mintonce/internal/config"
 )
 
-// tokenAnswer is a token for an application.
+// tokenAnswer is a token for an application. It tells until when the token can
+// be kept by somebody who is told nothing of its successor, which at a provider
+// where each mint ends the token before it is earlier than the token's own end.
 type tokenAnswer struct {
 	Name        string    `json:"name"`
 	AccessToken string    `json:"access_token,omitempty"`
-	ExpiresIn   int64     `json:"expires_in"` // whole seconds that are truly left
+	ExpiresIn   int64     `json:"expires_in"` // whole seconds
 	ExpiresAt   time.Time `json:"expires_at"` // on this machine's clock
 	Generation  int64     `json:"generation"`
 }
@@ -32,11 +34,12 @@ type reportAnswer struct {
 // notRejection is the verdict on an errcode that says nothing of the token.
 const notRejection coordinator.Verdict = "not a rejection"
 
-func answer(name string, t coordinator.Token) tokenAnswer {
+func answer(name string, credential Credential, t coordinator.Token) tokenAnswer {
+	end := credential.KeepUntil(t)
 	return tokenAnswer{
 		Name: name, AccessToken: t.Value, Generation: t.Generation,
-		ExpiresIn: max(0, int64(time.Until(t.ExpiresAt())/time.Second)),
-		ExpiresAt: t.ExpiresAt().UTC().Truncate(time.Second),
+		ExpiresIn: max(0, int64(time.Until(end)/time.Second)),
+		ExpiresAt: end.UTC().Truncate(time.Second),
 	}
 }
 
@@ -51,7 +54,7 @@ func (a *api) token(w http.ResponseWriter, r *http.Request) *problem {
 	if err != nil {
 		return failed(err)
 	}
-	writeJSON(w, jsonType, http.StatusOK, answer(g.name, token))
+	writeJSON(w, jsonType, http.StatusOK, answer(g.name, g.credential, token))
 	return nil
 }
 
@@ -83,7 +86,7 @@ func (a *api) report(w http.ResponseWriter, r *http.Request) *problem {
 	if err != nil {
 		return failed(err)
 	}
-	writeJSON(w, jsonType, http.StatusOK, reportAnswer{answer(g.name, token), verdict == coordinator.Acted, verdict})
+	writeJSON(w, jsonType, http.StatusOK, reportAnswer{answer(g.name, g.credential, token), verdict == coordinator.Acted, verdict})
 	return nil
 }
 
@@ -107,7 +110,7 @@ func (a *api) rotate(w http.ResponseWriter, r *http.Request) *problem {
 		return problem
 	}
 	token.Value = ""
-	writeJSON(w, jsonType, http.StatusOK, answer(g.name, token))
+	writeJSON(w, jsonType, http.StatusOK, answer(g.name, g.credential, token))
 	return nil
 }
 
