@@ -94,7 +94,7 @@ func TestReplay(t *testing.T) {
 			t.Errorf("seed %d: two runs differ before the first fault", seed)
 		}
 	}
-	if same == 0 {
+	if same == 0 && !raceDetector { // which has the scheduler choose at random
 		t.Error("no day replayed to the last nanosecond")
 	}
 	t.Logf("%d of %d days replayed to the last nanosecond", same, n)
