@@ -248,7 +248,7 @@ if stored ~= ARGV[1] then`}},
 `, `
 `},
 		},
-		catchers: []catcher{named("./coordinator", "TestFailureOfTheFutureHoldsNothingUp")},
+		catchers: []catcher{named("./coordinator", "TestFailureOfTheFutureHoldsNothingUp"), simulation},
 	},
 	{
 		name:     "what cannot be written is learned",
@@ -259,7 +259,7 @@ if stored ~= ARGV[1] then`}},
 		}
 `, `
 `}},
-		catchers: []catcher{named("./coordinator", "TestStoreThatOnlyReads")},
+		catchers: []catcher{named("./coordinator", "TestStoreThatOnlyReads"), simulation},
 	},
 	{
 		name:     "news during a flight",
