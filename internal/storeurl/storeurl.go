@@ -83,7 +83,9 @@ func parseFile(dir string) (URL, error) {
 	case strings.ContainsFunc(dir, unicode.IsControl):
 		return URL{}, errors.New("has a line end or another control character: write file:/DIR")
 	}
-	dir = filepath.Clean(dir)
+	if dir = filepath.Clean(dir); strings.HasPrefix(dir, "~") {
+		dir = "./" + dir // the folder of this name, which must stay readable as a URL
+	}
 	return URL{dir: dir, shown: "file:" + dir}, nil
 }
 

@@ -129,7 +129,7 @@ func TestPrefixSeparatesFileStores(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"redis://:pw@h:1/0", "redis+sentinel://a,b/m", "file:/x", "rediss://[::1]:6379", "redis+cluster://a:1,b:2", "file:", "redis://%zz@h"} {
+	for _, seed := range []string{"redis://:pw@h:1/0", "redis+sentinel://a,b/m", "file:/x", "rediss://[::1]:6379", "redis+cluster://a:1,b:2", "file:", "file:./~", "redis://%zz@h"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
