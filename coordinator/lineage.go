@@ -36,14 +36,17 @@ func Relate(memory, record Record) Relation {
 
 // descends reports whether old is an ancestor of r, or r itself. Where r's
 // lineage was cut, anything older than its reach counts as an ancestor: a
-// process that slept must not doubt what it finds. The other way round that
+// process that slept must not doubt what it finds. But generations never go
+// back along a lineage: a record of a lower one is no descendant, however many
+// writes it took since the store lost the newer token. The other way round that
 // would be unsafe, for a new history may begin in the past.
 func descends(r, old Record) bool {
 	stamp := old.Stamp()
 	if slices.Contains(r.Lineage, stamp) {
 		return true
 	}
-	return len(r.Lineage) == lineageDepth && stamp.Revision < r.Lineage[0].Revision
+	return len(r.Lineage) == lineageDepth && stamp.Revision < r.Lineage[0].Revision &&
+		r.Grant.Generation >= old.Grant.Generation
 }
 
 // Reconcile returns what a process builds on, given what it remembers and what

@@ -59,6 +59,12 @@ func TestNewStampRises(t *testing.T) {
 	}
 }
 
+// ofGeneration is r with a token of that generation.
+func ofGeneration(n int64, r coordinator.Record) coordinator.Record {
+	r.Grant.Generation = n
+	return r
+}
+
 func TestRelate(t *testing.T) {
 	root := written(coordinator.Record{}, day, 3)
 	full := written(coordinator.Record{}, day, lineageDepth+8)
@@ -77,6 +83,8 @@ func TestRelate(t *testing.T) {
 		{"stored is newer by a whole lineage", written(none, day, 1), full, coordinator.Level},
 		{"stored is newer by all that its lineage reaches", written(none, day, 9), full, coordinator.Level},
 		{"stored is newer, by one less than cut", written(none, day, 8), full, coordinator.Level},
+		{"stored is newer by far, of a lower generation", ofGeneration(2, written(none, day, 8)), ofGeneration(1, full), coordinator.Forked},
+		{"stored is newer by far, of the same generation", ofGeneration(2, written(none, day, 8)), ofGeneration(2, full), coordinator.Level},
 		{"nothing stored", root, none, coordinator.Behind},
 		{"stored is older", child, root, coordinator.Behind},
 		{"two children", child, root.Child(stamp(day.Add(2 * time.Hour))), coordinator.Forked},

@@ -13,6 +13,7 @@ var corpus = []struct {
 }{
 	{overMemory, 1, "a hint whose look failed was forgotten, so that a replica served a dead token until its refresh"},
 	{overMemory, 3, "a process that found something to write, in a store that only read, served nothing of what it had read"},
+	{overMemory, 203175, "a record of a lower generation was taken for a descendant once its lineage no longer reached back, so that a newer token was forgotten"},
 	{overMemory, 19, "a failure from before the store's clock was set back held mints up later"},
 }
 

@@ -42,7 +42,7 @@ type minting struct {
 	attempt  coordinator.Attempt // zero for one without a lock
 	begun    coordinator.Stamp   // the write that announced it
 	late     atomic.Bool         // it arrived when the fleet had given the attempt up
-	answered atomic.Bool         // the coordinator has the answer
+	answered atomic.Bool         // the coordinator has the token
 	saved    atomic.Bool         // and has written something since
 	lost     atomic.Bool         // nobody remembers any more that it was announced
 }
@@ -252,7 +252,7 @@ func (s source) mint(ctx context.Context, force bool) (coordinator.Token, error)
 		p.world.note(p, "mint failed: %v", err)
 		return coordinator.Token{}, err
 	}
-	call.answered.Store(true)
+	call.answered.Store(token.Value != "") // nonsense is none
 	return token, nil
 }
 
