@@ -9,6 +9,7 @@ type storeClock struct {
 	sent, received time.Time     // on this process's clock, with monotonic readings
 	apart          time.Duration // of this machine's clocks then; see sleep.go
 	guessed        bool          // the store was never heard: now is this process's wall clock
+	byWall         bool          // nor was it by this process: now comes from the wall clock and a copy
 }
 
 // heard is the clock of a store that said now in its answer, which is there, to
@@ -32,8 +33,38 @@ func (c storeClock) passed(t time.Time) time.Time {
 	return c.received.Add(t.Sub(c.now) + time.Millisecond)
 }
 
+// vague is by how much the store's time is uncertain.
+func (c storeClock) vague() time.Duration { return c.received.Sub(c.sent) }
+
 // at is a store time that is certainly not after the local time t. It has
 // whole milliseconds, like all times of a record.
 func (c storeClock) at(t time.Time) time.Time {
 	return c.now.Add(t.Sub(c.received)).Truncate(time.Millisecond)
+}
+
+// restated is r with the times of its token on the clock as it is now. Between
+// the mint and the moment at which r can be put back, the store's clock may have
+// been set, or be that of another machine after a failover; this process has
+// counted on its own. Where the machine may have slept, or the count began with
+// the wall clock, it says nothing. The caller holds mu.
+func (c *Coordinator) restated(r Record, clock storeClock) Record {
+	const drift = time.Second
+	s := c.current.Load()
+	if !s.of(r.Grant) || c.clock.byWall || sleptSince(s.apart) > 0 {
+		return r
+	}
+	off := clock.at(c.epoch.Add(s.end)).Sub(r.Grant.ExpiresAt)
+	if off.Abs() <= clock.vague()+c.clock.vague()+drift {
+		return r
+	}
+	return r.shifted(off)
+}
+
+// shifted is r with the times of its token off by that much.
+func (r Record) shifted(by time.Duration) Record {
+	r.Grant.IssuedAt, r.Grant.ExpiresAt, r.RefreshAt = r.Grant.IssuedAt.Add(by), r.Grant.ExpiresAt.Add(by), r.RefreshAt.Add(by)
+	if !r.Previous.Until.IsZero() {
+		r.Previous.Until = r.Previous.Until.Add(by)
+	}
+	return r
 }

@@ -26,6 +26,7 @@ type Coordinator struct {
 	ahead    bool       // memory has writes that the store has not acknowledged
 	clock    storeClock
 	idle     []string  // own attempts that minted nothing and could not be abandoned yet
+	underWay string    // the own attempt whose outcome is not written yet
 	flight   *flight   // the work under way, or nil
 	news     signal    // sent at every hint
 	fresh    signal    // sent when a token is published

@@ -108,7 +108,7 @@ func (c *Coordinator) readCopy() {
 	}
 	ahead, _ := strconv.ParseInt(record.unknown[clockField], 10, 64)
 	delete(record.unknown, clockField)
-	clock := storeClock{now: sent.Round(0).UTC().Add(time.Duration(ahead) * time.Millisecond), sent: sent, received: sent, apart: apart(sent)}
+	clock := storeClock{now: sent.Round(0).UTC().Add(time.Duration(ahead) * time.Millisecond), sent: sent, received: sent, apart: apart(sent), byWall: true}
 	ours := c.traits.Credential
 	if !record.Usable(clock.now) || ours != "" && record.Credential != "" && record.Credential != ours {
 		return

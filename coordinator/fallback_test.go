@@ -63,6 +63,28 @@ func TestFallbackRestoresAFlushedStore(t *testing.T) {
 	})
 }
 
+// The wall clock, by which a copy is judged after a restart, says nothing about
+// when the token ends on the store's clock.
+func TestFallbackIsPutBackAsItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		disk := storetest.NewMemory()
+		before, _ := f.member("before", withFallback(disk))
+		token(t, before)
+		f.drain(before)
+		want := f.record().Grant
+		f.memory.Flush()
+		f.memory.Skew(30 * time.Minute) // seen from the store, this machine's wall clock was set back
+		after, _ := f.member("after", withFallback(disk))
+		if _, err := after.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.record().Grant; got != want {
+			t.Errorf("put back: %v until %s, want %v until %s", got, got.ExpiresAt, want, want.ExpiresAt)
+		}
+	})
+}
+
 func TestStaleFallbackIsIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)

@@ -90,7 +90,12 @@ func Reconcile(memory, record Record, at Stamp) (Record, Relation) {
 // attempt since then would be open, or would have left a commit or doubt.
 func (r Record) quietly(other Record) bool {
 	open := len(r.Attempts) + len(other.Attempts)
-	return open == 0 && r.DoubtAt == 0 && other.DoubtAt == 0 && r.CommittedAt == other.CommittedAt && r.Grant == other.Grant
+	return open == 0 && r.DoubtAt == 0 && other.DoubtAt == 0 && r.CommittedAt == other.CommittedAt && r.Grant.sameToken(other.Grant)
+}
+
+// sameToken leaves times aside: who puts a token back may tell them anew.
+func (g Grant) sameToken(other Grant) bool {
+	return g.Value == other.Value && g.State == other.State && g.Generation == other.Generation
 }
 
 // Child returns a copy of r that is to be written with the stamp at. The

@@ -130,15 +130,23 @@ func (c *Coordinator) forget(id string) {
 
 // send mints and writes down what came of it.
 func (c *Coordinator) send(m *mint) error {
+	c.setUnderWay(m.attempt.ID)
+	defer c.setUnderWay("")
 	token, err := c.ask(m)
 	if err == nil {
-		return c.commit(m, c.grant(m, token))
+		return c.commit(m, token)
 	}
 	err = c.fail(m, err)
 	if m.attempt.Reason == ReasonRotate {
 		return &rotationError{err}
 	}
 	return err
+}
+
+func (c *Coordinator) setUnderWay(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.underWay = id
 }
 
 // ask calls the Source. Its context ends with the mint's time-out and with the
@@ -166,8 +174,9 @@ func (c *Coordinator) ask(m *mint) (Token, error) {
 	}
 	m.sent = time.Now()
 	// The answer to the announcement told the store's time anew. If that clock
-	// was set since it was last heard, others would give the attempt up.
-	if !m.sent.Before(m.end) || m.attempt.overdue(c.storeTime(m.sent)) {
+	// was set since it was last heard, others may give the attempt up before it
+	// has had its time.
+	if !m.sent.Before(m.end) || c.storeTime(m.end).After(m.attempt.Deadline) || m.attempt.overdue(c.storeTime(m.sent)) {
 		return Token{}, errLostBeforeSending
 	}
 	token, err := c.call(ctx, m)
@@ -215,12 +224,10 @@ func (c *Coordinator) checkToken(m *mint, t Token) error {
 	return &SourceError{Class: Transient, Message: "the token that the source returned " + problem}
 }
 
-// grant puts the token on the store's clock: its life counts from the moment
-// at which the request was sent.
-func (c *Coordinator) grant(m *mint, t Token) Grant {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	issued := c.clock.at(m.sent)
+// grant puts the token on the store's clock, where it is now: its life counts
+// from the moment at which the request was sent.
+func (c *Coordinator) grant(m *mint, t Token, now time.Time) Grant {
+	issued := now.Add(-time.Since(m.sent)).Truncate(time.Millisecond)
 	return Grant{
 		Value: t.Value, State: t.State(), MintedBy: c.cfg.Instance, Reason: m.attempt.Reason,
 		IssuedAt: issued, ExpiresAt: issued.Add(t.ExpiresAt().Sub(m.sent)).Truncate(time.Millisecond),
@@ -229,12 +236,12 @@ func (c *Coordinator) grant(m *mint, t Token) Grant {
 
 // commit writes the new token down. If the store does not answer, this process
 // serves it all the same, and the next look saves it.
-func (c *Coordinator) commit(m *mint, g Grant) error {
+func (c *Coordinator) commit(m *mint, token Token) error {
 	took := time.Since(m.sent)
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.MintTimeout)
 	defer cancel()
 	next, err := c.update(ctx, false, true, func(draft Record, now time.Time) (Record, []Event, bool) {
-		next, kind := draft.Commit(m.attempt.ID, g, c.traits)
+		next, kind := draft.Commit(m.attempt.ID, c.grant(m, token, now), c.traits)
 		e := c.event(kind, now)
 		e.Generation, e.Attempt, e.Reason, e.Took = next.Grant.Generation, m.attempt.ID, m.attempt.Reason, took
 		if kind == EventConfirmed && m.attempt.Reason == ReasonDoubt {
@@ -248,21 +255,20 @@ func (c *Coordinator) commit(m *mint, g Grant) error {
 	if err == nil {
 		return nil
 	}
-	c.adopt(c.committed(next, m, g))
+	c.adopt(c.committed(next, m, token))
 	return c.save(ctx, m, err)
 }
 
 // committed is next if the commit got as far as a swap whose fate is unknown,
 // and otherwise the commit on what this process remembers.
-func (c *Coordinator) committed(next Record, m *mint, g Grant) Record {
-	if next.Exists() && next.attempt(m.attempt.ID) < 0 && next.Grant.Value == g.Value {
+func (c *Coordinator) committed(next Record, m *mint, token Token) Record {
+	if next.Exists() && next.attempt(m.attempt.ID) < 0 && next.Grant.Value == token.Value {
 		return next
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	memory := c.memory.record()
-	draft := memory.Child(NewStamp(memory, c.clock.at(time.Now())))
-	record, _ := draft.Commit(m.attempt.ID, g, c.traits)
+	memory, now := c.memory.record(), c.clock.at(time.Now())
+	record, _ := memory.Child(NewStamp(memory, now)).Commit(m.attempt.ID, c.grant(m, token, now), c.traits)
 	return record
 }
 
@@ -319,7 +325,7 @@ func (c *Coordinator) fail(m *mint, err error) error {
 				err = &SourceError{Class: Transient, Code: source.Code, Message: source.Message, Refused: true, Err: source.Err}
 				source = err.(*SourceError)
 			}
-		case draft.attempt(m.attempt.ID) < 0:
+		case !draft.awaits(m.attempt.ID, now):
 			draft = draft.Reannounce(m.attempt, now.Add(deadlineSlack))
 		}
 		if errors.Is(err, errLostBeforeSending) {
@@ -396,7 +402,7 @@ func (c *Coordinator) mintUnlocked(plan Plan) error {
 		c.adopt(failed)
 		return err
 	}
-	record, kind := draft.Commit(m.attempt.ID, c.grant(m, token), c.traits)
+	record, kind := draft.Commit(m.attempt.ID, c.grant(m, token, c.storeTime(time.Now())), c.traits)
 	c.adopt(record)
 	c.copyRecord()
 	e := c.eventNow(kind)

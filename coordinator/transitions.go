@@ -111,10 +111,14 @@ func (r Record) Fail(f Failure) Record {
 
 // Expire gives up the attempts whose deadline passed more than Slack ago. Each
 // may have minted, so there is doubt. It returns the attempts given up.
-func (r Record) Expire(now time.Time) (Record, []Attempt) {
+func (r Record) Expire(now time.Time) (Record, []Attempt) { return r.expireBut("", now) }
+
+// expireBut spares one attempt: that of the process that is about to say what
+// came of it. As long as nobody else has given it up, all is well with it.
+func (r Record) expireBut(own string, now time.Time) (Record, []Attempt) {
 	var expired []Attempt
 	for _, a := range r.Attempts {
-		if a.overdue(now) {
+		if a.ID != own && a.overdue(now) {
 			expired = append(expired, a)
 		}
 	}
@@ -157,6 +161,12 @@ func (r Record) Reannounce(a Attempt, deadline time.Time) Record {
 	a.Deadline = deadline.Truncate(time.Millisecond)
 	r.Attempts = append(r.Attempts, a)
 	return r
+}
+
+// awaits reports whether the attempt is unresolved and has time left.
+func (r Record) awaits(id string, now time.Time) bool {
+	i := r.attempt(id)
+	return i >= 0 && !r.Attempts[i].overdue(now)
 }
 
 // ReportedEarly counts a process that reported the token while it was young.

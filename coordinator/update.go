@@ -97,6 +97,7 @@ func (c *Coordinator) base(ctx context.Context, fresh, adoptCredential bool) (ba
 		// idempotent source gets here, and returns the same token.
 		memory = Record{}
 	}
+	memory = c.restated(memory, clock)
 	c.mu.Unlock()
 
 	b := base{old: record.Stamp(), at: NewStamp(record, clock.now), now: clock.now, clock: clock}
@@ -130,7 +131,7 @@ func (c *Coordinator) tidy(b base) (Record, []Event) {
 		add(EventForked, "", draft.DoubtReason)
 	}
 	c.mu.Lock()
-	idle := slices.Clone(c.idle)
+	idle, underWay := slices.Clone(c.idle), c.underWay
 	c.mu.Unlock()
 	for _, id := range idle {
 		if draft.attempt(id) >= 0 {
@@ -141,7 +142,7 @@ func (c *Coordinator) tidy(b base) (Record, []Event) {
 	if isAhead(draft.Failure.At, b.now) {
 		draft.Failure = Failure{} // of before the store's clock was set back; written with the next change
 	}
-	draft, overdue := draft.Expire(b.now)
+	draft, overdue := draft.expireBut(underWay, b.now)
 	for _, a := range overdue {
 		add(EventExpired, a.ID, "a mint by "+a.By+" ended without an answer")
 	}
