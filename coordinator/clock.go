@@ -48,7 +48,7 @@ func (c storeClock) at(t time.Time) time.Time {
 // counted on its own. Where the machine may have slept, or the count began with
 // the wall clock, it says nothing. The caller holds mu.
 func (c *Coordinator) restated(r Record, clock storeClock) Record {
-	const drift = time.Second
+	const drift = 100 * time.Millisecond
 	s := c.current.Load()
 	if !s.of(r.Grant) || c.clock.byWall || sleptSince(s.apart) > 0 {
 		return r

@@ -111,6 +111,11 @@ func (p *provider) mint(call *minting, force bool) *issued {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
+	if n := len(p.tokens); n > 0 && p.tokens[n-1].untold() != "" {
+		// Until now, nobody could know that there had been another mint. The
+		// token before it ends within the overlap, or at this very moment.
+		p.world.disturb(now)
+	}
 	if n := len(p.tokens); n > 0 && p.traits.Kind == coordinator.Idempotent && !force {
 		if last := p.tokens[n-1]; now.Before(last.end.Add(-p.traits.RenewsWithin)) {
 			return last
@@ -119,11 +124,6 @@ func (p *provider) mint(call *minting, force bool) *issued {
 	t := &issued{value: fmt.Sprintf("token-%d", len(p.tokens)+1), at: now, end: now.Add(p.life), foreign: call == nil, call: call}
 	if p.weather == shortLife && now.Before(p.until) {
 		t.end = now.Add(p.dice.between(time.Minute, 10*time.Minute))
-	}
-	if n := len(p.tokens); n > 0 && p.tokens[n-1].untold() != "" && now.Before(p.tokens[n-1].at.Add(p.traits.Overlap)) {
-		// Two mints within one overlap, of which the fleet could not know: the
-		// token that everybody has dies without notice.
-		p.world.disturb(now)
 	}
 	p.index[t.value] = len(p.tokens)
 	p.tokens = append(p.tokens, t)
