@@ -66,6 +66,9 @@ func (c *Coordinator) writeCopy(record Record, clock storeClock) error {
 		if err == nil {
 			err = there.opened(c.name)
 		}
+		if errors.Is(err, ErrBadRecord) {
+			there, err = Record{}, c.quarantine(ctx, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -78,6 +81,25 @@ func (c *Coordinator) writeCopy(record Record, clock storeClock) error {
 		pause(ctx, try)
 	}
 	return ErrConflict
+}
+
+// quarantine puts a damaged copy aside, for a new one to be made. It returns
+// that error if the fallback cannot do that.
+func (c *Coordinator) quarantine(ctx context.Context, damaged error) error {
+	fallback, ok := As[Quarantiner](c.cfg.Fallback)
+	if !ok {
+		return damaged
+	}
+	where, err := fallback.Quarantine(ctx, c.name)
+	if err != nil {
+		return err
+	}
+	if where != "" {
+		e := c.eventNow(EventCopyFailed)
+		e.Detail = "the copy was damaged; it is kept as " + where + ", and a new one is made"
+		c.emit(e)
+	}
+	return nil
 }
 
 // readCopy remembers what the copy holds, once, before the first look. From

@@ -11,8 +11,8 @@ import (
 // and returns an error that matches none of this package's sentinels when the
 // store cannot be reached. Run coordinator/storetest over every implementation.
 //
-// Watcher, WatcherOfAll, BulkLoader, Historian and LockInspector below are
-// optional; [As] finds them, in a [Wrapper] too.
+// Watcher, WatcherOfAll, BulkLoader, Historian, LockInspector and Quarantiner
+// below are optional; [As] finds them, in a [Wrapper] too.
 type Store interface {
 	// Load returns the record and the store's clock, which was read after the
 	// call began, and not after the record was. A record that does not exist is
@@ -120,4 +120,15 @@ func CheckName(name string) error {
 		return &nameError{name}
 	}
 	return nil
+}
+
+// Quarantiner is a Store that can put a damaged record aside. It is asked to
+// where the record is a copy (Config.Fallback) and the token is known: where a
+// damaged record is the only one, to begin anew is for an operator to decide.
+type Quarantiner interface {
+	// Quarantine puts the record away, if loading it gives ErrBadRecord, so
+	// that a new one can be made, and returns where it is kept for people to
+	// look at. It returns nothing, and changes nothing, for a record that is
+	// sound or missing.
+	Quarantine(ctx context.Context, name string) (where string, err error)
 }

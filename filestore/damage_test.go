@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/coordinator/storetest"
 	"github.com/mintonce/mintonce/filestore"
 )
 
@@ -190,5 +191,72 @@ func TestRecordIsNoFile(t *testing.T) {
 	}
 	if _, _, err := s.Load(t.Context(), "shop"); !errors.Is(err, coordinator.ErrBadRecord) {
 		t.Errorf("error %v, want ErrBadRecord", err)
+	}
+}
+
+// A damaged copy of a record that lives elsewhere is kept aside and made anew.
+func TestDamagedCopy(t *testing.T) {
+	copies, path, r := written(t)
+	torn := []byte(`{"torn": "secret`)
+	if err := os.WriteFile(path, torn, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var told []coordinator.Event
+	main := storetest.NewMemory()
+	if _, err := main.Swap(t.Context(), "shop", coordinator.Stamp{}, r); err != nil {
+		t.Fatal(err)
+	}
+	c, err := coordinator.New("shop", nil, main, coordinator.Config{NeverMint: true, Fallback: copies, Observer: func(e coordinator.Event) { told = append(told, e) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Token(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if again, _, err := copies.Load(t.Context(), "shop"); err != nil || again.Grant.Value != r.Grant.Value {
+		t.Errorf("the copy is %v, error %v; want %v", again, err, r)
+	}
+	kept, err := filepath.Glob(path + ".damaged-*")
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("kept aside: %v, error %v", kept, err)
+	}
+	if data, err := os.ReadFile(kept[0]); err != nil || !bytes.Equal(data, torn) {
+		t.Errorf("%s holds %q, error %v", kept[0], data, err)
+	}
+	if info, err := os.Stat(kept[0]); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if last := told[len(told)-1]; !strings.Contains(last.Detail, kept[0]) || strings.Contains(last.Detail, "secret") {
+		t.Errorf("told last: %v", last)
+	}
+}
+
+// Quarantine touches nothing that is sound, and ends where a disk damages one
+// file after another.
+func TestQuarantine(t *testing.T) {
+	s, path, r := written(t)
+	if where, err := s.Quarantine(t.Context(), "shop"); where != "" || err != nil {
+		t.Errorf("of a sound record: %q, %v", where, err)
+	}
+	if where, err := s.Quarantine(t.Context(), "other"); where != "" || err != nil {
+		t.Errorf("of no record: %q, %v", where, err)
+	}
+	if got, _, err := s.Load(t.Context(), "shop"); err != nil || got.Stamp() != r.Stamp() {
+		t.Errorf("afterwards: %v, %v", got, err)
+	}
+	for i := range 11 {
+		if err := os.WriteFile(path, []byte{'0'}, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.Quarantine(t.Context(), "shop")
+		if ended := err != nil; ended != (i == 10) {
+			t.Fatalf("the damaged file number %d: %v", i+1, err)
+		}
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("what could not be put aside: %v", err)
 	}
 }

@@ -55,7 +55,8 @@
 //
 // A record file that is damaged gives coordinator.ErrBadRecord, and is neither
 // repaired nor overwritten: it may hold the one token that works. Move it aside
-// to begin anew.
+// to begin anew. The copy of a record that lives elsewhere is another matter: a
+// damaged one is renamed to NAME.json.damaged-TIME, and a new one made.
 //
 // # What it does not promise
 //

@@ -24,9 +24,9 @@ type Config struct {
 const defaultHistory, maxHistory = 1000, 10_000
 
 // Store keeps records in a folder. It implements coordinator.Store, Watcher,
-// Historian, LockInspector and Roster. It is safe for concurrent use, by any number of
-// processes of one machine, and needs no closing: it keeps nothing open but
-// while a lock is held or a name is watched.
+// Historian, LockInspector, Roster and Quarantiner. It is safe for concurrent
+// use, by any number of processes of one machine, and needs no closing: it keeps
+// nothing open but while a lock is held or a name is watched.
 type Store struct {
 	dir     string
 	history int // entries; 0 keeps none
@@ -40,6 +40,7 @@ var (
 	_ coordinator.Historian     = (*Store)(nil)
 	_ coordinator.LockInspector = (*Store)(nil)
 	_ coordinator.Roster        = (*Store)(nil)
+	_ coordinator.Quarantiner   = (*Store)(nil)
 )
 
 // The kinds of files, by the end of their names. A credential may be named
