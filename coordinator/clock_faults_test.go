@@ -179,7 +179,9 @@ func TestCommitPastTheDeadline(t *testing.T) {
 		<-f.provider.arrived
 		go a.Rotate(t.Context())
 		<-f.provider.arrived
-		if verdict, err := b.Reject(t.Context(), tok.Value, nil); verdict != coordinator.TooYoung || err != nil {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if verdict, err := b.Reject(ctx, tok.Value, nil); verdict != coordinator.TooYoung || err != nil {
 			t.Fatalf("Reject: %q, %v", verdict, err) // it writes, so that the commit meets a conflict
 		}
 		f.memory.Skew(time.Minute)

@@ -254,6 +254,62 @@ func TestYoungAndUnknownReports(t *testing.T) {
 	})
 }
 
+// A young token that is rejected while a mint is unresolved may have been killed
+// by that mint: its outcome is waited for, so that the caller's one retry has a
+// token that works. An attempt without an answer does not hold it up for long.
+func TestYoungReportDuringAMint(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		lost       bool // whoever mints gets no answer
+		runs       bool // the reporter's Coordinator
+		patience   time.Duration
+		want       coordinator.Verdict // or Late, if it is replaced already
+		least      time.Duration       // that it takes
+		most       time.Duration
+		generation int64
+	}{
+		{"answered", false, false, time.Minute, coordinator.Late, 3 * time.Second, 5 * time.Second, 2},
+		{"answered, and told", false, true, time.Minute, coordinator.Late, 3 * time.Second, 3*time.Second + 200*time.Millisecond, 2},
+		{"without an answer", true, false, time.Minute, coordinator.Acted, 9 * time.Second, 16 * time.Second, 2},
+		{"no patience", false, false, time.Second, coordinator.TooYoung, time.Second, time.Second, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t)
+				a, faults := f.member("a")
+				b, _ := f.member("b")
+				tok := token(t, a)
+				token(t, b)
+				<-f.provider.arrived
+				if tc.runs {
+					defer f.runs(b)()
+				}
+				hold := make(chan struct{})
+				f.provider.hold, f.provider.holdFirst = hold, true
+				go a.Rotate(t.Context())
+				<-f.provider.arrived
+				if tc.lost {
+					away(faults) // for good: a dies
+				} else {
+					time.AfterFunc(3*time.Second, func() { close(hold) })
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), tc.patience)
+				defer cancel()
+				began := time.Now()
+				verdict, err := b.Reject(ctx, tok.Value, nil)
+				if took := time.Since(began); verdict != tc.want && verdict != coordinator.Late || err != nil || took < tc.least || took > tc.most {
+					t.Errorf("%q, %v after %s; want %q after %s to %s", verdict, err, took, tc.want, tc.least, tc.most)
+				}
+				if got := token(t, b); got.Generation != tc.generation {
+					t.Errorf("then: %v, want generation %d", got, tc.generation)
+				}
+				faults.Heal()
+				f.drain(a, b)
+			})
+		})
+	}
+}
+
 func TestCallerLeavesMintGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)

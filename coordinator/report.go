@@ -22,8 +22,9 @@ func (e *RejectedError) Error() string {
 // waits for its successor like Token does: call Token again afterwards. A late
 // report of a token that has been replaced costs nothing, and nil is returned.
 // A report of a token younger than that is counted and changes nothing, unless
-// the token is in doubt already: then it is to be replaced in any case.
-// WithActor says who reports.
+// the token is in doubt already: then it is to be replaced in any case. While a
+// mint is unresolved, the rejection may well be its doing: then Report waits for
+// what comes of that. WithActor says who reports.
 //
 // While the store is away, a report of the current token waits for it like
 // Token does without a token.
@@ -47,10 +48,55 @@ func (c *Coordinator) Reject(ctx context.Context, value string, cause error) (Ve
 			return verdict, err
 		}
 	}
+	if verdict == TooYoung {
+		verdict = c.outlive(ctx, value)
+	}
 	if verdict != Acted {
 		return verdict, nil
 	}
 	return verdict, c.settle(ctx, nil, func() bool { return c.replaced(value) })
+}
+
+// outlive waits while the token with this value is too young for its rejection
+// to count and a mint is unresolved, and returns what the rejection means then.
+// An attempt without an answer ends by its deadline, in doubt, so the wait is
+// never long.
+func (c *Coordinator) outlive(ctx context.Context, value string) Verdict {
+	timeout := time.NewTimer(c.cfg.MaxWait)
+	defer timeout.Stop()
+	c.watch()
+	defer c.unwatch()
+	reported := c.storeTime(time.Now()) // the token may come of age meanwhile
+	for {
+		news, published := c.hint(), c.publication()
+		verdict, unresolved := c.judgement(value, reported)
+		if verdict != TooYoung || !unresolved {
+			return verdict
+		}
+		retry := time.NewTimer(retryPause())
+		select {
+		case <-published:
+		case <-news:
+			c.lookAnew()
+			c.fly()
+		case <-retry.C:
+			c.fly()
+		case <-timeout.C:
+			return TooYoung
+		case <-ctx.Done():
+			return TooYoung
+		}
+		retry.Stop()
+	}
+}
+
+// judgement is what a report of that time means, and whether a mint is
+// unresolved, by all that this process knows.
+func (c *Coordinator) judgement(value string, at time.Time) (verdict Verdict, unresolved bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.memory.record()
+	return r.Judge(value, at, c.cfg.MinimumAge), len(r.Attempts) > 0
 }
 
 // judgeLocally judges a report by what this process remembers. Late is final:
