@@ -261,12 +261,15 @@ func (w *world) burst() {
 }
 
 func (w *world) drawFault(d *dice) fault {
-	total := 0
-	for _, f := range faults {
+	all, total := faults, 0
+	if w.rotating {
+		all = rotatingFaults
+	}
+	for _, f := range all {
 		total += f.weight
 	}
 	at := d.upTo(total)
-	for _, f := range faults {
+	for _, f := range all {
 		if at -= f.weight; at < 0 {
 			return f
 		}

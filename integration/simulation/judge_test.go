@@ -43,6 +43,9 @@ func (w *world) excuse() string {
 	if limit > 0 && r.Budget.Mints >= limit && r.Budget.Day == w.storeTime().UTC().Format(time.DateOnly) {
 		return budgetSpent
 	}
+	if why := w.stranded(r); why != "" {
+		return why
+	}
 	if live := w.provider.live(); live != nil && r.Grant.Value != live.value {
 		return live.untold()
 	}
@@ -69,6 +72,7 @@ func (w *world) judge(p *process, token coordinator.Token, err error) bool {
 	}
 	p.mu.Unlock()
 	w.calls.Add(1)
+	w.judgeServed(p, token)
 	now := time.Now()
 	if err != nil {
 		w.failed.Add(1)
@@ -109,7 +113,7 @@ func (w *world) misjudged(p *process, value string) bool {
 // accepts gives it out, whatever goes on; in calm times, everybody has one.
 func (w *world) judgeFailure(p *process, known coordinator.Record, err error) {
 	value := known.Grant.Value
-	if own := w.provider.unsaved(p); own != nil {
+	if own := w.provider.unsaved(p); own != nil && !w.rotating {
 		value = own.value // it goes for the one that the store has, though that may outlive it (seed 40125)
 	}
 	left := time.Until(w.provider.refused(value))
@@ -193,7 +197,9 @@ func (w *world) converged() string {
 		return "there is no token"
 	case !w.provider.accepts(r.Grant.Value):
 		return "the record holds a token that the provider refuses"
-	case !w.idempotent && r.Grant.Value != live.value:
+	case w.rotating && !w.goesOn(r):
+		return "the record does not hold a refresh token that is unspent"
+	case !w.idempotent && !w.rotating && r.Grant.Value != live.value:
 		return "the record does not hold the live token"
 	case r.DoubtAt != 0:
 		return "doubt: " + r.DoubtReason
@@ -236,7 +242,7 @@ func (w *world) converge() {
 				w.note(nil, "excused: %s", why)
 			}
 			excused = true
-			if why == budgetSpent {
+			if why == budgetSpent || w.unaware() {
 				return
 			}
 		}

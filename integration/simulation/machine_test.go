@@ -57,8 +57,11 @@ func (m *machine) start() {
 		cfg.Fallback = disk{p, m.copy}
 	}
 	var from coordinator.Source = source{p}
-	if w.idempotent {
+	switch {
+	case w.idempotent:
 		from = rotator{source{p}}
+	case w.rotating:
+		from = refresher{source{p}}
 	}
 	c, err := coordinator.New(name, from, gate{p, w.backend.connect(p)}, cfg)
 	if err != nil {

@@ -38,6 +38,7 @@ type process struct {
 	saw        map[string]time.Time // when it first learned of a token
 	announced  *minting             // the last that was begun
 	answers    []*minting
+	refreshing refreshing     // of the mint that begins
 	stops      map[int]func() // of its watches
 	watches    int
 	deaf       time.Time // hints are kept back until then
@@ -257,6 +258,7 @@ func (p *process) minting() *minting {
 	if call == nil {
 		call = &minting{process: p}
 	}
+	call.refresh = p.refreshing
 	p.answers = append(p.answers, call)
 	return call
 }

@@ -26,14 +26,17 @@ type provider struct {
 	index   map[string]int
 	weather weather
 	until   time.Time // the end of the weather
+	// families are set where refresh tokens rotate.
+	families *families
 }
 
 // issued is a token, with what the judge needs to know of its mint.
 type issued struct {
 	value   string
 	at, end time.Time
-	foreign bool     // minted by a stranger
-	call    *minting // nil for a stranger's
+	foreign bool          // minted by a stranger
+	call    *minting      // nil for a stranger's
+	refresh *refreshToken // that came with it; nil where there are none
 }
 
 // minting is one call of Source.Mint.
@@ -45,6 +48,8 @@ type minting struct {
 	answered atomic.Bool         // the coordinator has the token
 	saved    atomic.Bool         // and has written something since
 	lost     atomic.Bool         // nobody remembers any more that it was announced
+	over     atomic.Bool         // nobody waits for an answer any more
+	refresh  refreshing          // where refresh tokens rotate
 }
 
 // untold returns why the fleet cannot know of the mint, if it cannot: the cases
@@ -87,6 +92,9 @@ func newProvider(w *world) *provider {
 	if w.idempotent {
 		p.traits.Kind, p.traits.RenewsWithin, p.traits.DailyRotations, p.traits.DailyMints = coordinator.Idempotent, 5*time.Minute, 18, 0
 	}
+	if w.rotating {
+		p.families = newFamilies(p)
+	}
 	return p
 }
 
@@ -125,6 +133,9 @@ func (p *provider) mint(call *minting, force bool) *issued {
 	if p.weather == shortLife && now.Before(p.until) {
 		t.end = now.Add(p.dice.between(time.Minute, 10*time.Minute))
 	}
+	if p.families != nil && !p.families.exchange(t) {
+		return nil
+	}
 	p.index[t.value] = len(p.tokens)
 	p.tokens = append(p.tokens, t)
 	return t
@@ -138,6 +149,9 @@ func (p *provider) refused(value string) time.Time {
 	i, ok := p.index[value]
 	if !ok {
 		return time.Time{}
+	}
+	if p.families != nil {
+		return p.families.refused(p.tokens[i])
 	}
 	end := p.tokens[i].end
 	if i+1 < len(p.tokens) {
@@ -229,6 +243,7 @@ func (s source) Mint(ctx context.Context, _ coordinator.Token) (coordinator.Toke
 func (s source) mint(ctx context.Context, force bool) (coordinator.Token, error) {
 	p, provider := s.process, s.process.world.provider
 	call := p.minting()
+	defer call.over.Store(true)
 	p.world.judgeSending(p)
 	paused := p.here("mint sent")
 	if ctx.Err() != nil && !(paused && p.dice.chance(0.7)) {
@@ -239,9 +254,9 @@ func (s source) mint(ctx context.Context, force bool) (coordinator.Token, error)
 	var token coordinator.Token
 	err := p.toProvider.call(ctx, func() (time.Duration, error) {
 		call.late.Store(call.attempt.ID != "" && p.world.storeTime().After(call.attempt.Deadline.Add(coordinator.Slack)))
-		delay, reply, err := provider.answer(call, force)
+		delay, reply, err := provider.reply(call, force)
 		if reply != nil {
-			token = coordinator.NewToken(reply.value, sent.Add(time.Until(reply.end)))
+			token = coordinator.NewToken(reply.value, sent.Add(time.Until(reply.end))).WithState(reply.state())
 			p.world.note(p, "provider minted %s late=%v", reply.value, call.late.Load())
 		}
 		return delay, err

@@ -17,7 +17,8 @@ type total struct {
 	calls, failed, rejected, unhealed, minted, forked int64
 	simulated, took                                   time.Duration
 	slowest, excused                                  time.Duration
-	faults                                            map[string]int
+	faults, losses                                    map[string]int
+	logins                                            int
 	violations                                        []string
 }
 
@@ -32,6 +33,10 @@ func (sum *total) add(w *world) {
 	for name, n := range w.faults {
 		sum.faults[name] += n
 	}
+	for cause, n := range w.losses {
+		sum.losses[cause] += n
+	}
+	sum.logins += w.logins
 	if len(w.violations) > 0 {
 		sum.broken++
 		sum.violations = append(sum.violations, fmt.Sprintf("seed %d: %s", w.seed, strings.Join(strings.Fields(w.violations[0]), " ")))
@@ -55,6 +60,13 @@ func (sum *total) report() string {
 	row("mints", "%d, %.1f a day; histories joined %d times", sum.minted, float64(sum.minted)/max(days, 1e-9), sum.forked)
 	row("worst convergence after a burst of faults", "%s", sum.slowest.Round(time.Second))
 	row("the same where only a report heals", "%s", sum.excused.Round(time.Second))
+	if sum.setting.rotating {
+		row("logins after the refresh token was lost", "%d, one in %.1f days", sum.logins, days/max(1, float64(sum.logins)))
+		fmt.Fprint(&b, "\n| why it was lost | times |\n|---|---|\n")
+		for _, cause := range slices.Sorted(maps.Keys(sum.losses)) {
+			fmt.Fprintf(&b, "| %s | %d |\n", cause, sum.losses[cause])
+		}
+	}
 	fmt.Fprint(&b, "\n| fault | times |\n|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(sum.faults)) {
 		fmt.Fprintf(&b, "| %s | %d |\n", name, sum.faults[name])

@@ -16,11 +16,13 @@ type setting struct {
 	over    string // what the store is
 	day     time.Duration
 	connect func(*world) backend
+	// rotating: refresh tokens rotate; see families_test.go.
+	rotating bool
 }
 
 var (
-	overMemory = setting{"TestMemory", "a store in memory", 24 * time.Hour, func(w *world) backend { return newMemory(w) }}
-	overRedis  = setting{"TestRedis", "redisstore, go-redis and redislock over miniredis", 3 * time.Hour, func(w *world) backend { return newRedis(w) }} // some 90 commands a minute and replica
+	overMemory = setting{"TestMemory", "a store in memory", 24 * time.Hour, func(w *world) backend { return newMemory(w) }, false}
+	overRedis  = setting{"TestRedis", "redisstore, go-redis and redislock over miniredis", 3 * time.Hour, func(w *world) backend { return newRedis(w) }, false} // some 90 commands a minute and replica
 )
 
 // simulate runs one seed and returns its world when the day is over.
@@ -56,7 +58,7 @@ func (s setting) run(t *testing.T, standard int) {
 		first = int(time.Now().Unix() % 1_000_000 * 1000)
 	}
 	began := time.Now()
-	sum := total{setting: s, first: first, faults: make(map[string]int)}
+	sum := total{setting: s, first: first, faults: make(map[string]int), losses: make(map[string]int)}
 	for seed := first; budget > 0 && time.Since(began) < budget || budget == 0 && seed < first+n; seed++ {
 		w := s.simulate(t, seed)
 		if w == nil {

@@ -143,7 +143,11 @@ func (d disk) Load(ctx context.Context, name string) (coordinator.Record, time.T
 
 func (d disk) Swap(ctx context.Context, name string, old coordinator.Stamp, next coordinator.Record, events ...coordinator.Event) (time.Time, error) {
 	d.process.here("copy")
-	return d.store.Swap(ctx, name, old, next, events...)
+	now, err := d.store.Swap(ctx, name, old, next, events...)
+	if err == nil {
+		d.process.world.writtenDown(next)
+	}
+	return now, err
 }
 
 func (d disk) Lock(ctx context.Context, name, holder string, ttl time.Duration) (coordinator.Lease, error) {

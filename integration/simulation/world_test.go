@@ -19,6 +19,7 @@ type world struct {
 	seed       uint64
 	test       string // its name, for the report of a violation
 	idempotent bool
+	rotating   bool
 	day        time.Duration
 	provider   *provider
 	backend    backend
@@ -48,6 +49,10 @@ type world struct {
 	forgotten  int                // mints that nobody remembers to have counted
 	spells     []spell            // who served what, for the picture
 	marks      []mark             // what callers met
+	unrest     []span             // when it was disturbed
+	losses     map[string]int     // of refresh tokens, by cause
+	logins     int                // that made up for them
+	alerted    bool               // an operator looks after it
 	slowest    time.Duration
 	slowestExc time.Duration
 }
@@ -65,9 +70,9 @@ func (l line) String() string {
 }
 
 func newWorld(seed uint64, s setting) *world {
-	w := &world{seed: seed, test: s.test, day: s.day, began: time.Now(), faults: make(map[string]int), digest: fnv.New64a()}
+	w := &world{seed: seed, test: s.test, rotating: s.rotating, day: s.day, began: time.Now(), faults: make(map[string]int), losses: make(map[string]int), digest: fnv.New64a()}
 	w.chance = w.dice("schedule")
-	w.idempotent = w.chance.chance(0.25)
+	w.idempotent = w.chance.chance(0.25) && !w.rotating
 	w.provider = newProvider(w)
 	w.backend = s.connect(w)
 	sizes := []int{2, 3, 3, 4}
@@ -80,7 +85,12 @@ func newWorld(seed uint64, s setting) *world {
 	return w
 }
 
-func (w *world) dice(purpose string) *dice { return newDice(w.seed, purpose) }
+func (w *world) dice(purpose string) *dice {
+	if w.rotating {
+		purpose = "rotating, " + purpose // days of their own
+	}
+	return newDice(w.seed, purpose)
+}
 
 // run is a simulated day: bursts of faults, and between them a fleet that is
 // in order and at rest.
@@ -199,6 +209,7 @@ func (w *world) disturb(until time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.disturbed = latest(w.disturbed, until)
+	w.unsettle(until)
 }
 
 func (w *world) disturbedUntil() time.Time {
@@ -271,6 +282,7 @@ func (w *world) written(p *process, next coordinator.Record) {
 	}
 	w.budget = next.Budget
 	w.mu.Unlock()
+	w.writtenDown(next)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, call := range p.answers {
@@ -284,6 +296,7 @@ func (w *world) written(p *process, next coordinator.Record) {
 // forget finds out, after the store or a process has lost something, which
 // attempts nobody remembers any more.
 func (w *world) forget() {
+	w.forgetTokens()
 	known := []coordinator.Record{w.backend.record()}
 	for _, m := range w.machines {
 		if p := m.current(); p != nil && p.alive() {
@@ -318,7 +331,7 @@ func (w *world) report(minutes int) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d, idempotent %v, %d machines, life %s\n", w.seed, w.idempotent, len(w.machines), w.provider.life)
+	fmt.Fprintf(&b, "seed %d, %s, %d machines, life %s\n", w.seed, w.kind(), len(w.machines), w.provider.life)
 	for _, v := range w.violations {
 		fmt.Fprintln(&b, v)
 	}
