@@ -43,9 +43,9 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 	  done || exit 1; \
 	done
 
-soak: ## simulate days of faults for BUDGET (10m) on each backend, from new seeds; a page of REPORT (bin/soak.md)
+soak: ## simulate days of faults for BUDGET (10m) on each setting, from new seeds; a page of REPORT (bin/soak.md)
 	@mkdir -p $(dir $(REPORT)) && printf '# Soak\n\n%s, %s\n\n' "$$(date -u +%Y-%m-%d)" "$$(git rev-parse --short HEAD)" >$(REPORT)
-	MINTONCE_REPORT=$(abspath $(REPORT)) MINTONCE_BUDGET=$(BUDGET) go test -timeout 0 -run 'Memory|Redis' ./integration/simulation; code=$$?; cat $(REPORT); exit $$code
+	MINTONCE_REPORT=$(abspath $(REPORT)) MINTONCE_BUDGET=$(BUDGET) go test -timeout 0 -run 'Memory|Redis|Rotating' ./integration/simulation; code=$$?; cat $(REPORT); exit $$code
 
 picture: ## draw the simulated day of docs/simulation.md anew
 	MINTONCE_SEED=3 MINTONCE_PICTURE=$(CURDIR)/docs/simulation/day.svg go test -count 1 -run Memory ./integration/simulation
