@@ -159,19 +159,6 @@ func (w *world) judgeDoubt(p *process, before, next coordinator.Record) {
 	}
 }
 
-// judgeSending: no mint is sent by a process that knows of the loss of its
-// lock.
-func (w *world) judgeSending(p *process) {
-	p.mu.Lock()
-	lost := p.lease
-	p.mu.Unlock()
-	select {
-	case <-lost:
-		w.violation(p, "sends a mint though its lock is lost")
-	default:
-	}
-}
-
 // judgeBudget: a day's mints stay within the budget. What the store forgot
 // together with every process, and what two sides of a fork have counted apart,
 // comes on top.

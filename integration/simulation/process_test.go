@@ -35,6 +35,7 @@ type process struct {
 	paused     chan struct{} // closed when the pause ends; nil if there is none
 	disturbed  time.Time     // the end of the last disturbance of its own
 	seen       coordinator.Record
+	heard      coordinator.Record   // of that, what the store has told or taken
 	saw        map[string]time.Time // when it first learned of a token
 	announced  *minting             // the last that was begun
 	answers    []*minting

@@ -245,7 +245,11 @@ func (s source) mint(ctx context.Context, force bool) (coordinator.Token, error)
 	call := p.minting()
 	defer call.over.Store(true)
 	p.world.judgeSending(p)
+	if force {
+		p.world.judgeForced(p, call)
+	}
 	paused := p.here("mint sent")
+	p.world.judgeBreakingOff(ctx, p)
 	if ctx.Err() != nil && !(paused && p.dice.chance(0.7)) {
 		return coordinator.Token{}, ctx.Err() // else it had looked before it was paused
 	}
@@ -261,6 +265,7 @@ func (s source) mint(ctx context.Context, force bool) (coordinator.Token, error)
 		}
 		return delay, err
 	})
+	p.world.judgeBreakingOff(ctx, p)
 	p.here("mint back")
 	if err != nil {
 		p.world.unanswered.Add(1)

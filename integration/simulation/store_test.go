@@ -22,19 +22,26 @@ func (g gate) Load(ctx context.Context, name string) (coordinator.Record, time.T
 	r, now, err := g.store.Load(ctx, name)
 	g.process.here("load back")
 	if err == nil {
+		g.process.hear(r)
 		g.process.remember(r)
 	}
 	return r, now.Add(g.process.world.jumped()), err
 }
 
 func (g gate) Swap(ctx context.Context, name string, old coordinator.Stamp, next coordinator.Record, events ...coordinator.Event) (time.Time, error) {
-	p := g.process
+	p, w := g.process, g.process.world
+	heard := p.hasHeard()
 	step, call := p.step(next)
 	p.here(step + " sent")
 	now, err := g.store.Swap(ctx, name, old, next, events...)
-	p.world.backend.swapped(p, next)
+	w.backend.swapped(p, next)
+	w.judgeConflict(p, next, err)
+	if err == nil {
+		w.judgeWrite(p, heard, next)
+	}
 	p.here(step + " back")
 	if err == nil {
+		p.hear(next)
 		p.remember(next)
 		if call != nil {
 			p.mu.Lock()
@@ -42,8 +49,8 @@ func (g gate) Swap(ctx context.Context, name string, old coordinator.Stamp, next
 			p.mu.Unlock()
 		}
 	}
-	p.world.note(p, "%s %s -> %s: %v", step, old, next, err)
-	return now.Add(p.world.jumped()), err
+	w.note(p, "%s %s -> %s: %v", step, old, next, err)
+	return now.Add(w.jumped()), err
 }
 
 // step tells what a swap is about: the beginning of a mint, its commit, or

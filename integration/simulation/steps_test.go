@@ -1,0 +1,89 @@
+package simulation_test
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mintonce/mintonce/coordinator"
+)
+
+// The promises about single steps of a process. Each is judged when the step
+// is taken, so that a guard that is missing shows at once, whether or not it
+// does harm this time.
+
+// hear notes what the store has told or taken: the process knows it for
+// certain.
+func (p *process) hear(r coordinator.Record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if coordinator.Relate(p.heard, r) == coordinator.Level {
+		p.heard = r
+	}
+}
+
+func (p *process) hasHeard() coordinator.Record {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.heard
+}
+
+// judgeWrite: what a process writes descends from all that it had heard of the
+// store before, even if the store has lost that meanwhile; and the fleet counts
+// its mints within the budget.
+func (w *world) judgeWrite(p *process, heard, next coordinator.Record) {
+	if coordinator.Relate(heard, next) != coordinator.Level {
+		w.violation(p, "writes %s, which leaves out %s, of which it knew", next.Stamp(), heard.Stamp())
+	}
+	if limit := w.provider.traits.DailyMints; limit > 0 && next.Budget.Mints > limit {
+		w.violation(p, "announces mint %d of a day whose budget is %d", next.Budget.Mints, limit)
+	}
+}
+
+// judgeConflict: a swap that took effect is no conflict, however often it was
+// sent.
+func (w *world) judgeConflict(p *process, next coordinator.Record, err error) {
+	if errors.Is(err, coordinator.ErrConflict) && w.backend.record().Stamp() == next.Stamp() {
+		w.violation(p, "is told of a conflict, and the store holds the very record that it wrote: %s", next.Stamp())
+	}
+}
+
+// judgeForced: a new token is forced only after that was announced: nobody else
+// could tell.
+func (w *world) judgeForced(p *process, call *minting) {
+	if call.attempt.ID == "" {
+		w.violation(p, "forces a new token that it has not announced")
+	}
+}
+
+// judgeBreakingOff: only its time-out, the loss of its lock and the end of the
+// process break off a mint; that the callers have gone does not.
+func (w *world) judgeBreakingOff(ctx context.Context, p *process) {
+	end, bounded := ctx.Deadline()
+	if ctx.Err() == nil || !p.alive() || bounded && !time.Now().Before(end) || p.lostLock() {
+		return
+	}
+	w.violation(p, "breaks off a mint %s before its time is over, though it has its lock", time.Until(end))
+}
+
+// judgeSending: no mint is sent by a process that knows of the loss of its
+// lock.
+func (w *world) judgeSending(p *process) {
+	if p.lostLock() {
+		w.violation(p, "sends a mint though its lock is lost")
+	}
+}
+
+// lostLock reports whether the process knows that it has lost the lock that it
+// took last and has not given up.
+func (p *process) lostLock() bool {
+	p.mu.Lock()
+	lost := p.lease
+	p.mu.Unlock()
+	select {
+	case <-lost:
+		return true
+	default:
+		return false
+	}
+}
