@@ -51,6 +51,10 @@ func (m *machine) start() {
 	p.ctx, p.end = context.WithCancel(context.Background())
 	p.toStore = &wire{process: p, dice: w.dice(label + " to the store"), far: 2 * time.Millisecond}
 	p.toProvider = &wire{process: p, dice: w.dice(label + " to the provider"), far: 100 * time.Millisecond}
+	p.ask = w.provider.asks(p)
+	if w.web != nil {
+		p.ask = w.web.asks(p)
+	}
 
 	cfg := coordinator.Config{Instance: label, Recheck: m.recheck, Observer: func(e coordinator.Event) { w.observe(p, e) }}
 	if m.copy != nil {

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
@@ -26,7 +27,9 @@ type process struct {
 	ear        *dice // of hints
 	toStore    *wire
 	toProvider *wire
-	ctx        context.Context // ends with the process
+	ask        asking
+	calling    atomic.Pointer[minting] // what it asks for, over HTTP
+	ctx        context.Context         // ends with the process
 	end        context.CancelFunc
 	dead       chan struct{}
 
@@ -124,6 +127,9 @@ func (p *process) kill() {
 	p.world.spell(p, "")
 	p.end()
 	p.world.backend.died(p)
+	if p.world.web != nil {
+		p.world.web.lines.died(p)
+	}
 	for _, id := range slices.Sorted(maps.Keys(stops)) {
 		go stops[id]()
 	}

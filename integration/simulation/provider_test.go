@@ -47,6 +47,7 @@ type minting struct {
 	late     atomic.Bool         // it arrived when the fleet had given the attempt up
 	answered atomic.Bool         // the coordinator has the token
 	saved    atomic.Bool         // and has written something since
+	requests atomic.Int32        // that the provider has got of it
 	lost     atomic.Bool         // nobody remembers any more that it was announced
 	over     atomic.Bool         // nobody waits for an answer any more
 	refresh  refreshing          // where refresh tokens rotate
@@ -88,6 +89,9 @@ func newProvider(w *world) *provider {
 	p := &provider{world: w, dice: d, life: pick(d, 2*time.Hour, 2*time.Hour, 40*time.Minute), index: make(map[string]int), weather: fair}
 	p.traits = coordinator.Traits{
 		Overlap: 5 * time.Minute, Credential: "simulated:1", DailyMints: pick(d, 1800, 1800, 1800, 150), RotationSpacing: 30 * time.Second,
+	}
+	if tight := w.dice("budget"); tight.chance(0.1) {
+		p.traits.DailyMints = 5 + tight.upTo(16) // a day takes some sixty
 	}
 	if w.idempotent {
 		p.traits.Kind, p.traits.RenewsWithin, p.traits.DailyRotations, p.traits.DailyMints = coordinator.Idempotent, 5*time.Minute, 18, 0
@@ -241,7 +245,7 @@ func (s source) Mint(ctx context.Context, _ coordinator.Token) (coordinator.Toke
 }
 
 func (s source) mint(ctx context.Context, force bool) (coordinator.Token, error) {
-	p, provider := s.process, s.process.world.provider
+	p := s.process
 	call := p.minting()
 	defer call.over.Store(true)
 	p.world.judgeSending(p)
@@ -254,17 +258,7 @@ func (s source) mint(ctx context.Context, force bool) (coordinator.Token, error)
 		return coordinator.Token{}, ctx.Err() // else it had looked before it was paused
 	}
 	p.world.note(p, "mint sent %s", call.attempt.ID)
-	sent := time.Now()
-	var token coordinator.Token
-	err := p.toProvider.call(ctx, func() (time.Duration, error) {
-		call.late.Store(call.attempt.ID != "" && p.world.storeTime().After(call.attempt.Deadline.Add(coordinator.Slack)))
-		delay, reply, err := provider.reply(call, force)
-		if reply != nil {
-			token = coordinator.NewToken(reply.value, sent.Add(time.Until(reply.end))).WithState(reply.state())
-			p.world.note(p, "provider minted %s late=%v", reply.value, call.late.Load())
-		}
-		return delay, err
-	})
+	token, err := p.ask(ctx, call, force)
 	p.world.judgeBreakingOff(ctx, p)
 	p.here("mint back")
 	if err != nil {
@@ -274,6 +268,38 @@ func (s source) mint(ctx context.Context, force bool) (coordinator.Token, error)
 	}
 	call.answered.Store(token.Value != "") // nonsense is none
 	return token, nil
+}
+
+// asking is how a process asks the provider, over whatever lies between them.
+type asking func(ctx context.Context, call *minting, force bool) (coordinator.Token, error)
+
+// asks is the way without HTTP.
+func (p *provider) asks(by *process) asking {
+	return func(ctx context.Context, call *minting, force bool) (coordinator.Token, error) {
+		sent := time.Now()
+		var token coordinator.Token
+		err := by.toProvider.call(ctx, func() (time.Duration, error) {
+			delay, reply, err := p.serve(call, force)
+			if reply != nil {
+				token = coordinator.NewToken(reply.value, sent.Add(time.Until(reply.end))).WithState(reply.state())
+			}
+			return delay, err
+		})
+		if err != nil {
+			return coordinator.Token{}, err
+		}
+		return token, nil
+	}
+}
+
+// serve processes a request that has arrived.
+func (p *provider) serve(call *minting, force bool) (time.Duration, *issued, error) {
+	call.late.Store(call.attempt.ID != "" && p.world.storeTime().After(call.attempt.Deadline.Add(coordinator.Slack)))
+	delay, reply, err := p.reply(call, force)
+	if reply != nil {
+		p.world.note(call.process, "provider minted %s late=%v", reply.value, call.late.Load())
+	}
+	return delay, reply, err
 }
 
 var errGateway = errors.New("502 from some gateway")

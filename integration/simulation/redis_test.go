@@ -24,17 +24,20 @@ const (
 type redisServer struct {
 	world  *world
 	server *miniredis.Miniredis
+	// retries: the clients send a command again whose reply was lost.
+	retries bool
+	lines   lines
 
 	mu      sync.Mutex
 	clients map[*process]redis.UniversalClient
-	lines   map[*connection]struct{}
 	copies  []map[string]string // the record after each of the last writes
 	hangs   time.Time
 }
 
 func newRedis(w *world) *redisServer {
-	s := &redisServer{world: w, server: miniredis.NewMiniRedis(), clients: make(map[*process]redis.UniversalClient), lines: make(map[*connection]struct{})}
+	s := &redisServer{world: w, server: miniredis.NewMiniRedis(), clients: make(map[*process]redis.UniversalClient)}
 	s.server.ClockTTL(true)
+	s.retries = w.dice("impatient client").chance(0.25)
 	return s
 }
 
@@ -44,6 +47,9 @@ func (s *redisServer) connect(p *process) coordinator.Store {
 		panic(err)
 	}
 	o.Dialer = func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx, p) }
+	if s.retries {
+		o.MaxRetries = 3 // as go-redis does by itself, and redisstore advises against
+	}
 	client := redis.NewUniversalClient(o)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,8 +87,6 @@ func (s *redisServer) failover(back int) {
 		earlier = s.copies[i]
 		s.copies = s.copies[:i+1]
 	}
-	lines := s.lines
-	s.lines = make(map[*connection]struct{})
 	s.mu.Unlock()
 	for _, key := range []string{recordKey, lockKey, changesKey} {
 		s.server.Del(key)
@@ -90,9 +94,7 @@ func (s *redisServer) failover(back int) {
 	for field, value := range earlier {
 		s.server.HSet(recordKey, field, value)
 	}
-	for line := range lines {
-		line.reset()
-	}
+	s.lines.reset()
 }
 
 func (s *redisServer) hang(d time.Duration) {
@@ -131,23 +133,13 @@ func (s *redisServer) swapped(p *process, next coordinator.Record) {
 func (s *redisServer) paused(*process) {}
 func (s *redisServer) cut(*process)    {}
 
-// died closes the connections, for the kernel does so too. The lease's renewal
-// ends by itself.
+// died: the lease's renewal ends by itself.
 func (s *redisServer) died(p *process) {
 	s.mu.Lock()
 	client := s.clients[p]
 	delete(s.clients, p)
-	var own []*connection
-	for line := range s.lines {
-		if line.process == p {
-			own = append(own, line)
-			delete(s.lines, line)
-		}
-	}
 	s.mu.Unlock()
-	for _, line := range own {
-		line.Close()
-	}
+	s.lines.died(p)
 	if client != nil {
 		go client.Close()
 	}
@@ -155,99 +147,6 @@ func (s *redisServer) died(p *process) {
 
 func (s *redisServer) close() { s.server.Close() }
 
-// connection is the process's end of a connection. What it sends and gets
-// passes a carrier for each direction.
-type connection struct {
-	net.Conn
-	process *process
-	far     net.Conn // the carriers' end
-	server  net.Conn
-	once    sync.Once
-}
-
 func (s *redisServer) dial(ctx context.Context, p *process) (net.Conn, error) {
-	if !p.alive() {
-		return nil, errDead
-	}
-	if p.toStore.now() == cut {
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-p.dead:
-			return nil, errDead
-		case <-time.After(time.Second):
-			return nil, errReset
-		}
-	}
-	server, err := s.server.Dial()
-	if err != nil {
-		return nil, err
-	}
-	near, far := net.Pipe()
-	c := &connection{Conn: near, process: p, far: far, server: server}
-	s.mu.Lock()
-	s.lines[c] = struct{}{}
-	s.mu.Unlock()
-	go c.carry(far, server, s.hangsFor)
-	go c.carry(server, far, func() time.Duration { return 0 })
-	return c, nil
-}
-
-// Read and Write stand still while the process does.
-func (c *connection) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	c.process.wait()
-	return n, err
-}
-
-func (c *connection) Write(b []byte) (int, error) {
-	c.process.wait()
-	return c.Conn.Write(b)
-}
-
-// reset breaks the connection at both ends.
-func (c *connection) reset() {
-	c.Conn.Close()
-	c.once.Do(func() { c.far.Close(); c.server.Close() })
-}
-
-// carry takes what is sent on one side to the other, in order, after as long
-// as the wire takes. What was sent before the sender closed still arrives. A
-// loss is one for all that follows: the connection then hangs, or breaks.
-func (c *connection) carry(from, to net.Conn, hangs func() time.Duration) {
-	type parcel struct {
-		due  time.Time
-		data []byte
-	}
-	parcels := make(chan parcel, 1000)
-	go func() {
-		defer to.Close()
-		for p := range parcels {
-			time.Sleep(time.Until(p.due))
-			if _, err := to.Write(p.data); err != nil {
-				break
-			}
-		}
-		for range parcels {
-		}
-	}()
-	defer close(parcels)
-	buffer := make([]byte, 64<<10)
-	lost := false
-	for {
-		n, err := from.Read(buffer)
-		if err != nil {
-			return
-		}
-		delay, now, told := c.process.toStore.fate()
-		lost = lost || now
-		switch {
-		case lost && told:
-			c.reset()
-			return
-		case !lost:
-			delay = max(delay, hangs()+delay)
-			parcels <- parcel{time.Now().Add(delay), append([]byte(nil), buffer[:n]...)}
-		}
-	}
+	return s.lines.dial(ctx, p.toStore, func(*connection) (net.Conn, error) { return s.server.Dial() }, s.hangsFor)
 }

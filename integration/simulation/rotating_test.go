@@ -9,7 +9,10 @@ import (
 
 // overRotating has a provider whose refresh tokens rotate (families_test.go).
 // Its seeds are days of their own.
-var overRotating = setting{"TestRotating", "a store in memory, refresh tokens rotate", 24 * time.Hour, func(w *world) backend { return newMemory(w) }, true}
+var overRotating = setting{
+	test: "TestRotating", over: "a store in memory, refresh tokens rotate",
+	day: 24 * time.Hour, connect: func(w *world) backend { return newMemory(w) }, rotating: true,
+}
 
 func TestRotating(t *testing.T) { overRotating.run(t, 4) }
 

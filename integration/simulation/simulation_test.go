@@ -18,11 +18,21 @@ type setting struct {
 	connect func(*world) backend
 	// rotating: refresh tokens rotate; see families_test.go.
 	rotating bool
+	// http: the provider is reached with package wechat, over net/http; see
+	// web_test.go.
+	http bool
 }
 
 var (
-	overMemory = setting{"TestMemory", "a store in memory", 24 * time.Hour, func(w *world) backend { return newMemory(w) }, false}
-	overRedis  = setting{"TestRedis", "redisstore, go-redis and redislock over miniredis", 3 * time.Hour, func(w *world) backend { return newRedis(w) }, false} // some 90 commands a minute and replica
+	overMemory = setting{
+		test: "TestMemory", over: "a store in memory",
+		day: 24 * time.Hour, connect: func(w *world) backend { return newMemory(w) },
+	}
+	// Of three hours only: some 90 commands a minute and replica.
+	overRedis = setting{
+		test: "TestRedis", over: "redisstore, go-redis and redislock over miniredis, and wechat over net/http",
+		day: 3 * time.Hour, connect: func(w *world) backend { return newRedis(w) }, http: true,
+	}
 )
 
 // simulate runs one seed and returns its world when the day is over.

@@ -22,6 +22,7 @@ type world struct {
 	rotating   bool
 	day        time.Duration
 	provider   *provider
+	web        *web // nil: processes reach the provider without HTTP
 	backend    backend
 	machines   []*machine
 	chance     *dice // of the schedule of faults
@@ -74,6 +75,9 @@ func newWorld(seed uint64, s setting) *world {
 	w.chance = w.dice("schedule")
 	w.idempotent = w.chance.chance(0.25) && !w.rotating
 	w.provider = newProvider(w)
+	if s.http {
+		w.web = newWeb(w)
+	}
 	w.backend = s.connect(w)
 	sizes := []int{2, 3, 3, 4}
 	if s.day >= 24*time.Hour {
@@ -142,6 +146,9 @@ func (w *world) close() {
 	}
 	time.Sleep(3 * time.Minute)
 	w.backend.close()
+	if w.web != nil {
+		w.web.server.Close()
+	}
 }
 
 func (w *world) stopped() bool {
