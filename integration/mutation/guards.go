@@ -108,7 +108,7 @@ func (c *Coordinator) announceInMemory(apply change) error {
 	}
 `},
 		},
-		catchers: []catcher{named("./coordinator", "TestRollBackDuringAMint")},
+		catchers: []catcher{named("./coordinator", "TestRollBackDuringAMint"), simulation},
 	},
 	{
 		name:     "fast-forward (putting back)",
@@ -195,13 +195,13 @@ func (c *Coordinator) attached() context.Context {
 
 // grant puts the token on`},
 		},
-		catchers: []catcher{named("./coordinator", "TestCallerLeavesMintGoesOn")},
+		catchers: []catcher{named("./coordinator", "TestCallerLeavesMintGoesOn"), simulation},
 	},
 	{
 		name:     "keep-alives off",
 		mutation: "mints reuse a connection, on which net/http repeats a request by itself",
 		edits:    []edit{{"internal/tencent/wire.go", `DisableKeepAlives:      true,`, `DisableKeepAlives:      false,`}},
-		catchers: []catcher{named("./wechat", "TestNoMintIsRepeatedByNetHTTP")},
+		catchers: []catcher{named("./wechat", "TestNoMintIsRepeatedByNetHTTP"), wholeStack},
 		short:    true,
 	},
 	{
@@ -212,13 +212,13 @@ if stored == ARGV[2] then
   return {2, now[1], now[2]}
 elseif stored ~= ARGV[1] then`, `
 if stored ~= ARGV[1] then`}},
-		catchers: []catcher{named("./redisstore", "TestConformanceMiniredis/Swap/repeated")},
+		catchers: []catcher{named("./redisstore", "TestConformanceMiniredis/Swap/repeated"), wholeStack},
 	},
 	{
 		name:     "the mint budget",
 		mutation: "mints are counted and not limited",
 		edits:    []edit{{plan, `if t.DailyMints > 0 && budget.Mints >= t.DailyMints {`, `if t.DailyMints < 0 && budget.Mints >= t.DailyMints {`}},
-		catchers: []catcher{named("./coordinator", "TestBudgetHolds")},
+		catchers: []catcher{named("./coordinator", "TestBudgetHolds"), simulation},
 	},
 	{
 		name:     "a look that failed is made up for",
@@ -234,7 +234,7 @@ if stored ~= ARGV[1] then`}},
 			return &rotationError{err} // to force a new token is not idempotent
 `, `
 `}},
-		catchers: []catcher{named("./coordinator", "TestNoRotationWithoutTheStore")},
+		catchers: []catcher{named("./coordinator", "TestNoRotationWithoutTheStore"), simulation},
 	},
 	{
 		name:     "failures of the future do not count",
@@ -272,6 +272,6 @@ if stored ~= ARGV[1] then`}},
 `, `
 }
 `}},
-		catchers: []catcher{named("./coordinator", "TestHintDuringAFlightOfACaller")},
+		catchers: []catcher{named("./coordinator", "TestHintDuringAFlightOfACaller"), simulation},
 	},
 }

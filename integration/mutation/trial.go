@@ -55,7 +55,7 @@ func (t *trial) remove(ctx context.Context, g guard) error {
 }
 
 // control runs the catchers that were used without a mutation: there, they must
-// pass, the simulation with as many seeds as a mutant has needed.
+// pass, a simulation with as many seeds as a mutant has needed.
 func (t *trial) control(ctx context.Context) error {
 	overlay, err := overlay(t.root, t.dir, nil)
 	if err != nil {
@@ -68,7 +68,7 @@ func (t *trial) control(ctx context.Context) error {
 	slices.SortFunc(all, func(a, b catcher) int { return strings.Compare(a.pkg+a.test, b.pkg+b.test) })
 	for _, c := range slices.Compact(all) {
 		fmt.Fprintf(t.log, "with every guard: %s ... ", c)
-		v, err := c.run(ctx, t.root, t.dir, overlay, t.seeds())
+		v, err := c.run(ctx, t.root, t.dir, overlay, t.seeds(c))
 		switch {
 		case err != nil:
 			return fmt.Errorf("with every guard: %w", err)
@@ -80,12 +80,12 @@ func (t *trial) control(ctx context.Context) error {
 	return nil
 }
 
-// seeds is how many of them the simulation took at most.
-func (t *trial) seeds() int {
+// seeds is how many of them this catcher took at most.
+func (t *trial) seeds(catcher catcher) int {
 	n := 1
 	for _, f := range t.findings {
 		for i, c := range f.guard.catchers {
-			if c.kind == simulates {
+			if c == catcher {
 				n = max(n, f.verdicts[i].after)
 			}
 		}
@@ -99,6 +99,9 @@ func (v verdict) soon(c catcher) string {
 	case explores:
 		return fmt.Sprintf("%d states, %s", v.after, seconds(v.took))
 	case simulates:
+		if c == wholeStack {
+			return fmt.Sprintf("whole stack, seed %d, %s", v.after, seconds(v.took))
+		}
 		return fmt.Sprintf("seed %d, %s", v.after, seconds(v.took))
 	default:
 		return seconds(v.took)
