@@ -324,6 +324,7 @@ func (w *world) rotate(d *dice) {
 	}
 	// Soon after another mint, this ends the token before at once.
 	w.disturb(time.Now())
+	w.refreshSome()
 	go func() {
 		ctx, cancel := context.WithTimeout(p.ctx, 20*time.Second)
 		defer cancel()
@@ -337,6 +338,33 @@ func (w *world) rotate(d *dice) {
 		_, err := c.Rotate(ctx)
 		w.note(p, "rotated: %v", err)
 	}()
+}
+
+// refreshSome has processes look on behalf of a caller while others mint, in
+// some worlds only.
+func (w *world) refreshSome() {
+	if w.refreshes == nil {
+		return
+	}
+	for _, m := range w.machines {
+		if p := m.current(); p != nil && w.refreshes.chance(0.5) {
+			time.AfterFunc(w.refreshes.between(0, time.Second), p.refresh)
+		}
+	}
+}
+
+func (p *process) refresh() {
+	p.here("refresh")
+	p.mu.Lock()
+	c := p.coord
+	p.mu.Unlock()
+	if c == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, 10*time.Second)
+	defer cancel()
+	_, err := c.Refresh(ctx)
+	p.world.note(p, "refreshed: %v", err)
 }
 
 // complain has many processes report a token of their choice, which the

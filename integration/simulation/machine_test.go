@@ -17,6 +17,7 @@ type machine struct {
 	runs     bool          // whether its processes use Run
 	recheck  time.Duration // of those that do not
 	interval time.Duration // between calls at the provider, on average
+	far      time.Duration // the longest way to the store
 	copy     *storetest.Memory
 	lives    int
 
@@ -25,7 +26,10 @@ type machine struct {
 
 func newMachine(w *world, number int) *machine {
 	d := w.dice(fmt.Sprintf("machine %d", number))
-	m := &machine{world: w, number: number, dice: d, runs: d.chance(0.85), recheck: pick(d, 30*time.Second, time.Minute), interval: d.between(15*time.Second, 2*time.Minute)}
+	m := &machine{world: w, number: number, dice: d, runs: d.chance(0.85), recheck: pick(d, 30*time.Second, time.Minute), interval: d.between(15*time.Second, 2*time.Minute), far: 2 * time.Millisecond}
+	if w.refreshes != nil {
+		m.far = pick(w.refreshes, m.far, 200*time.Millisecond) // the store is in another country
+	}
 	if d.chance(0.4) {
 		m.copy = storetest.NewMemory()
 	}
@@ -49,7 +53,7 @@ func (m *machine) start() {
 	m.process = p
 	w.mu.Unlock()
 	p.ctx, p.end = context.WithCancel(context.Background())
-	p.toStore = &wire{process: p, dice: w.dice(label + " to the store"), far: 2 * time.Millisecond}
+	p.toStore = &wire{process: p, dice: w.dice(label + " to the store"), far: m.far}
 	p.toProvider = &wire{process: p, dice: w.dice(label + " to the provider"), far: 100 * time.Millisecond}
 	p.ask = w.provider.asks(p)
 	if w.web != nil {

@@ -40,6 +40,24 @@ func (w *world) judgeWrite(p *process, heard, next coordinator.Record) {
 	}
 }
 
+// told is how soon a process that runs serves a new token, where nothing is in
+// the way of its looks and of the hints.
+const told = time.Minute
+
+// judgeNews: whoever runs is told of a new token long before the one before is
+// refused, and not by a rejection.
+func (w *world) judgeNews(p *process, token coordinator.Token) {
+	w.mu.Lock()
+	quiet := latest(w.renewed, w.disturbed)
+	w.mu.Unlock()
+	if !p.machine.runs || time.Since(latest(quiet, p.disturbedUntil())) < told {
+		return
+	}
+	if stored := w.backend.record().Grant.Generation; token.Generation < stored {
+		w.violation(p, "was given generation %d, %s after generation %d was stored", token.Generation, time.Since(quiet), stored)
+	}
+}
+
 // judgeConflict: a swap that took effect is no conflict, however often it was
 // sent.
 func (w *world) judgeConflict(p *process, next coordinator.Record, err error) {

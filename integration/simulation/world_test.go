@@ -26,6 +26,7 @@ type world struct {
 	backend    backend
 	machines   []*machine
 	chance     *dice // of the schedule of faults
+	refreshes  *dice // of who looks, and from how far, while others mint; nil: nobody
 
 	calls, failed, rejected, unhealed, unanswered, forks atomic.Int64
 
@@ -47,6 +48,8 @@ type world struct {
 	faults     map[string]int
 	budget     coordinator.Budget // as last stored
 	budgetDays int                // on how many days of the store's clock
+	generation int64              // as last stored
+	renewed    time.Time          // when that changed
 	forgotten  int                // mints that nobody remembers to have counted
 	spells     []spell            // who served what, for the picture
 	marks      []mark             // what callers met
@@ -74,6 +77,9 @@ func newWorld(seed uint64, s setting) *world {
 	w := &world{seed: seed, test: s.test, rotating: s.rotating, day: s.day, began: time.Now(), faults: make(map[string]int), losses: make(map[string]int), digest: fnv.New64a()}
 	w.chance = w.dice("schedule")
 	w.idempotent = w.chance.chance(0.25) && !w.rotating
+	if d := w.dice("refreshes"); d.chance(0.125) {
+		w.refreshes = d
+	}
 	w.provider = newProvider(w)
 	if s.http {
 		w.web = newWeb(w)
@@ -288,6 +294,9 @@ func (w *world) written(p *process, next coordinator.Record) {
 		w.budgetDays++
 	}
 	w.budget = next.Budget
+	if next.Grant.Generation != w.generation {
+		w.generation, w.renewed = next.Grant.Generation, time.Now()
+	}
 	w.mu.Unlock()
 	w.writtenDown(next)
 	p.mu.Lock()
@@ -312,6 +321,7 @@ func (w *world) forget() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.renewed = time.Now()
 	most := 0
 	for _, r := range known {
 		if r.Budget.Day == w.budget.Day {
