@@ -9,10 +9,10 @@
 // The mutated file goes to the compiler by way of go test -overlay: nothing in
 // the tree is changed, and the code that ships has no hooks. What must then
 // fail are the catchers (catcher.go): the exploration of every schedule, the
-// simulation, or, for what neither of them can see, a test by its name. A
-// mutant that does not compile, or that a catcher lets pass, is an error.
-// Without mutations, all catchers must pass, the simulation with as many seeds
-// as the slowest mutant took.
+// simulation, or a test by its name, which takes one path to where the guard
+// matters. A mutant that does not compile, or that a catcher lets pass, is an
+// error. Without mutations, all catchers must pass, a simulation with as many
+// seeds as its slowest mutant took.
 //
 //	go run ./integration/mutation                     # all, a table on stdout
 //	go run ./integration/mutation -out docs/guards.md # make guards

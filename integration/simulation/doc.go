@@ -5,7 +5,8 @@
 // is its own judge, a store, and machines on each of which one process after
 // another runs a real coordinator. Two stores take part: storetest.Memory,
 // which is fast, and the real redisstore with go-redis and redislock over
-// miniredis.
+// miniredis. With the latter, processes also mint with package wechat, over
+// net/http (web_test.go).
 //
 // A process (process_test.go) can die or be paused at each of its awaits:
 // before a request leaves it and before an answer is taken. A dead process
@@ -15,7 +16,8 @@
 // carried out all the same when it arrives.
 //
 // Faults come in bursts (burst_test.go). Throughout, the judge
-// (judge_test.go) checks every answer that a caller gets. After each burst the
+// (judge_test.go) checks every answer that a caller gets, and every step of a
+// process that the protocol has a rule for (steps_test.go). After each burst the
 // fleet must converge in a bounded time and then be at rest.
 //
 //	go test ./integration/simulation                           # a few seeds
