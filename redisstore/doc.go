@@ -96,6 +96,15 @@
 //
 //	ACL SETUSER mintonce-reader on >PASSWORD ~mintonce:* +@connection +eval +evalsha +time +hgetall +get +pttl +xread +xrevrange +zrangebyscore
 //
+// # What answers
+//
+// Whatever listens at the address may be no Redis, or no honest one. go-redis
+// makes room for any length that a reply claims to have, so the connections of
+// [Open] and [ParseURL] end with an error when a reply has, or claims, more than
+// any that is read here, or is none. Nothing of it is in the error, nor in those
+// of replies that have another form than was asked for. Clients that are made in
+// another way have no such bounds, unless their Dialer is one of [BoundReplies].
+//
 // # Sentinel and Cluster
 //
 // With Sentinel, use redis.NewFailoverClient or a redis+sentinel URL, never

@@ -46,7 +46,7 @@ func explain(op string, err error) error {
 	}
 	problem, remedy := diagnose(err)
 	e := &Error{Op: op, Problem: problem, Remedy: remedy, Err: err}
-	if strings.Contains(err.Error(), withArguments) {
+	if strings.Contains(err.Error(), withArguments) || quotesReply(err) {
 		e.Err = nil
 	}
 	return e
@@ -57,7 +57,12 @@ func diagnose(err error) (problem, remedy string) {
 	var dial *net.OpError
 	var server redis.Error
 	var timeout net.Error
+	var foreign *foreignError
 	switch {
+	case errors.As(err, &foreign):
+		return foreign.what(), foreignRemedy
+	case quotesReply(err):
+		return "the reply is not one to what was asked", "check that the address is that of a Redis server, 5.0 or later"
 	case errors.As(err, &server) && !errors.Is(err, redis.Nil):
 		return diagnoseReply(server.Error())
 	case errors.As(err, &dial) && dial.Op == "dial":
@@ -88,6 +93,15 @@ func address(e *net.OpError) string {
 
 // withArguments is how Redis begins to quote what it was sent.
 const withArguments = ", with args beginning with"
+
+// unreadable is how go-redis complains of a reply of another kind than it
+// expects. It quotes the reply, which may be a secret.
+var unreadable = regexp.MustCompile(`redis: (can't|invalid|unexpected|expected|got|unsupported) |strconv\.|^bigInt\(|^got `)
+
+func quotesReply(err error) bool {
+	var server redis.Error
+	return !errors.As(err, &server) && unreadable.MatchString(err.Error())
+}
 
 var (
 	// "NOPERM User app has no permissions to run the 'evalsha' command", or

@@ -61,7 +61,9 @@ var prefixPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
 
 // New returns a Store on client, which stays the caller's to close. A client
 // with unsafe options (see [CheckClient]) or a bad prefix makes every call of
-// the Store fail with an error that says so. [Open] makes a client that fits.
+// the Store fail with an error that says so. [Open] makes a client that fits,
+// and bounds what a server may answer; New changes nothing of a client, so give
+// one of your own a Dialer of [BoundReplies].
 func New(client redis.UniversalClient, cfg Config) *Store {
 	s := &Store{
 		client:  client,

@@ -29,7 +29,8 @@ func (e *URLError) Error() string {
 	return fmt.Sprintf("redisstore: store URL: %s %s: %s", e.Part, e.Problem, e.Remedy)
 }
 
-// Open returns a client with the options of [ParseURL]. It does not connect.
+// Open returns a client with the options of [ParseURL]. It does not connect. It
+// is for a Store: replies that are larger than any of a Store's end in an error.
 func Open(url string) (redis.UniversalClient, error) {
 	o, err := ParseURL(url)
 	if err != nil {
@@ -39,9 +40,11 @@ func Open(url string) (redis.UniversalClient, error) {
 }
 
 // ParseURL returns client options that suit a Store: contexts are heeded,
-// time-outs are one second, nothing is retried, the pool is small. Fill in
-// Password, if it is not part of the URL, and pass them to
-// redis.NewUniversalClient. The URL has one of the forms
+// time-outs are one second, nothing is retried, the pool is small, replies are
+// bounded. Fill in Password, if it is not part of the URL, and pass them to
+// redis.NewUniversalClient. The Dialer, of [BoundReplies], heeds TLSConfig and
+// DialTimeout of these very options: set them here, not in a copy, or give a
+// copy a Dialer of its own. The URL has one of the forms
 //
 //	redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]
 //	redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT][,HOST[:PORT]...]/MASTER[/DB]
@@ -56,6 +59,7 @@ func ParseURL(text string) (*redis.UniversalOptions, error) {
 		return nil, &URLError{"the scheme", "is missing", "the forms are " + urlForms}
 	}
 	o := safeOptions()
+	o.Dialer = BoundReplies(dialAs(o))
 	kind, ok := strings.CutPrefix(scheme, "rediss")
 	if ok {
 		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
