@@ -42,6 +42,7 @@ func (r Record) Fields() map[string]string {
 	f.text("value", r.Grant.Value)
 	f.text("source_state", r.Grant.State)
 	f.texts("spare_states", r.Spares)
+	f.texts("spent_states", r.Spent)
 	f.int("generation", r.Grant.Generation)
 	f.time("issued_at", r.Grant.IssuedAt)
 	f.time("expires_at", r.Grant.ExpiresAt)
@@ -62,6 +63,7 @@ func (r Record) Fields() map[string]string {
 	f.text("failure", r.Failure.Message)
 	f.text("failure_credential", r.Failure.Credential)
 	f.int("failures", int64(r.Failure.Count))
+	f.int("refusals", int64(r.Failure.Refused))
 	f.time("retry_after", r.Failure.RetryAfter)
 	f.text("budget_day", r.Budget.Day)
 	f.int("mints_today", int64(r.Budget.Mints))
@@ -109,7 +111,8 @@ func (p *parser) record() Record {
 	revision, id := p.int("revision"), p.hex("write_id")
 	r.Lineage = p.lineage("lineage")
 	p.text("state")
-	r.Credential, r.Spares = p.text("credential"), p.texts("spare_states")
+	r.Credential, r.Spares = p.text("credential"), p.texts("spare_states", maxSpares)
+	r.Spent = p.texts("spent_states", maxSpent)
 	r.Grant = Grant{
 		Value: p.text("value"), State: p.text("source_state"), Generation: p.int("generation"),
 		IssuedAt: p.time("issued_at"), ExpiresAt: p.time("expires_at"), MintedBy: p.text("minted_by"), Reason: p.text("reason"),
@@ -120,7 +123,7 @@ func (p *parser) record() Record {
 	r.Previous = Previous{Fingerprint: p.text("previous_fingerprint"), Generation: p.int("previous_generation"), Until: p.time("previous_until")}
 	r.Failure = Failure{
 		At: p.time("failed_at"), By: p.text("failed_by"), Class: Class(p.text("failure_class")), Code: int(p.int("failure_code")),
-		Message: p.text("failure"), Credential: p.text("failure_credential"), Count: p.count("failures"), RetryAfter: p.time("retry_after"),
+		Message: p.text("failure"), Credential: p.text("failure_credential"), Count: p.count("failures"), Refused: p.count("refusals"), RetryAfter: p.time("retry_after"),
 	}
 	r.Budget = Budget{Day: p.text("budget_day"), Mints: p.count("mints_today"), Rotations: p.count("rotations_today"), RotatedAt: p.time("rotated_at")}
 	r.EarlyReports = p.count("early_reports")
@@ -289,7 +292,7 @@ func (p *parser) time(name string) time.Time {
 	return t.UTC().Truncate(time.Millisecond)
 }
 
-func (p *parser) texts(name string) []string {
+func (p *parser) texts(name string, most int) []string {
 	value := p.text(name)
 	if value == "" {
 		return nil
@@ -299,8 +302,8 @@ func (p *parser) texts(name string) []string {
 		p.fail(name, "is not a JSON list of texts")
 		return nil
 	}
-	if len(texts) > maxSpares {
-		p.fail(name, fmt.Sprintf("has more than %d entries", maxSpares))
+	if len(texts) > most {
+		p.fail(name, fmt.Sprintf("has more than %d entries", most))
 	}
 	return texts
 }

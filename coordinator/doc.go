@@ -122,8 +122,13 @@
 // inside the provider's grace. If the first answer comes after all, there are two
 // refresh tokens, and the provider may accept both, or only the one that it
 // issued last. So a late commit drops neither: Record.Spares keeps what the
-// overlap brought, and a refusal turns to the next ([Record.Refused]). A commit
-// that settles the doubt settles that, too.
+// overlap brought, and a refusal turns to the next ([Record.Refused]), as an
+// attempt does that is given up: its refresh token may be spent. A commit that
+// settles the doubt settles that, too.
+//
+// Past the grace, many providers take the use of a spent refresh token for
+// theft, and end all that descends from the same login. So one that has brought
+// another is never tried again: Record.Spent knows it, on both sides of a fork.
 //
 // # Strangers
 //
@@ -158,5 +163,12 @@
 // Where the second use of a rotating refresh token ends what the first one
 // brought, the family of tokens is lost, and has to be authorized anew, if the
 // answer to that second use is lost as well, or if the first is processed after
-// it and nobody is left to take its answer.
+// it and nobody is left to take its answer. At any provider of that kind it is
+// lost if no answer to a use of the last refresh token comes within the grace;
+// if the process that has the answer dies before it can write it down, or can
+// reach neither store nor fallback for longer than the grace; if the store loses
+// the commit together with every process that remembers it, or for those who
+// mint before it is put back; and, where a late use is taken for theft, if a
+// process that was paused past its attempt's deadline then sends. Then somebody
+// has to log in again, and to call Rotate, which does not wait for the back-off.
 package coordinator

@@ -77,7 +77,7 @@ func Reconcile(memory, record Record, at Stamp) (Record, Relation) {
 	joined.Attempts = record.clone().Attempts
 	joined.Budget = memory.Budget.join(record.Budget)
 	joined.Foreign = memory.Foreign.join(record.Foreign)
-	joined = joined.trying(slices.Concat([]string{kept.Grant.State, other.Grant.State}, kept.Spares, other.Spares))
+	joined = joined.joinStates(other)
 	joined = joined.Child(at)
 	if memory.quietly(record) {
 		return joined, relation
@@ -116,7 +116,7 @@ func (r Record) Child(at Stamp) Record {
 func (r Record) clone() Record {
 	r.Lineage = slices.Clone(r.Lineage)
 	r.Attempts = slices.Clone(r.Attempts)
-	r.Spares = slices.Clone(r.Spares)
+	r.Spares, r.Spent = slices.Clone(r.Spares), slices.Clone(r.Spent)
 	return r
 }
 

@@ -241,7 +241,7 @@ func (c *Coordinator) commit(m *mint, token Token) error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.MintTimeout)
 	defer cancel()
 	next, err := c.update(ctx, false, true, func(draft Record, now time.Time) (Record, []Event, bool) {
-		next, kind := draft.Commit(m.attempt.ID, c.grant(m, token, now), c.traits)
+		next, kind := draft.Spend(m.prev.State(), token.State()).Commit(m.attempt.ID, c.grant(m, token, now), c.traits)
 		e := c.event(kind, now)
 		e.Generation, e.Attempt, e.Reason, e.Took = next.Grant.Generation, m.attempt.ID, m.attempt.Reason, took
 		if kind == EventConfirmed && m.attempt.Reason == ReasonDoubt {
@@ -268,7 +268,8 @@ func (c *Coordinator) committed(next Record, m *mint, token Token) Record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	memory, now := c.memory.record(), c.clock.at(time.Now())
-	record, _ := memory.Child(NewStamp(memory, now)).Commit(m.attempt.ID, c.grant(m, token, now), c.traits)
+	draft := memory.Child(NewStamp(memory, now)).Spend(m.prev.State(), token.State())
+	record, _ := draft.Commit(m.attempt.ID, c.grant(m, token, now), c.traits)
 	return record
 }
 
@@ -307,23 +308,25 @@ func (c *Coordinator) fail(m *mint, err error) error {
 	// Longer than one call may take: a store that does not answer is noticed.
 	ctx, cancel := context.WithTimeout(context.Background(), 2*c.cfg.StoreTimeout)
 	defer cancel()
+	outcome := err
 	_, failed := c.update(ctx, false, true, func(draft Record, now time.Time) (Record, []Event, bool) {
+		outcome = err
 		e := c.event(EventUnanswered, now)
 		e.Generation, e.Attempt, e.Reason, e.Took = draft.Grant.Generation, m.attempt.ID, m.attempt.Reason, took
 		e.Class, e.Code, e.Detail = source.Class, source.Code, clip(source.Error())
+		told := source
 		switch {
 		case refused:
 			e.Kind = EventFailed
-			next, changed := draft.Refused(m.attempt.ID)
-			if !changed || source.Class.Temporary() || source.Class == Quota {
+			if source.Class.Temporary() || source.Class == Quota || c.traits.Kind != Rotating {
 				draft = draft.Abandon(m.attempt.ID)
 				break
 			}
-			draft = next
-			e.Detail += "; mints had overlapped, so there is another refresh token, which is tried next"
-			if draft.Failure.Count < len(draft.Spares) { // not all were tried
-				err = &SourceError{Class: Transient, Code: source.Code, Message: source.Message, Refused: true, Err: source.Err}
-				source = err.(*SourceError)
+			var untried bool
+			if draft, untried = draft.Refused(m.attempt.ID); untried {
+				e.Detail += "; there is another refresh token, which is tried next"
+				told = &SourceError{Class: Transient, Code: source.Code, Message: source.Message, Refused: true, Err: source.Err}
+				outcome = told
 			}
 		case !draft.awaits(m.attempt.ID, now):
 			draft = draft.Reannounce(m.attempt, now.Add(deadlineSlack))
@@ -331,12 +334,12 @@ func (c *Coordinator) fail(m *mint, err error) error {
 		if errors.Is(err, errLostBeforeSending) {
 			return draft, []Event{e}, true // that says nothing of the provider
 		}
-		return draft.Fail(c.failure(draft, now, source)), []Event{e}, true
+		return draft.Fail(c.failure(draft, now, told)), []Event{e}, true
 	})
 	if failed != nil && refused {
 		c.forget(m.attempt.ID) // any other attempt becomes doubt by itself
 	}
-	return err
+	return outcome
 }
 
 // failure is what the record keeps of a failed mint.

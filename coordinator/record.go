@@ -41,6 +41,9 @@ type Record struct {
 	// overlapped, and nobody knows which of them came last. They are as secret
 	// as the Grant.
 	Spares []string
+	// Spent are the fingerprints of the refresh tokens that the last mints have
+	// spent, the oldest first. None of them is tried again.
+	Spent []string
 	// Previous is the token before this one, for telling a late rejection.
 	Previous Previous
 	// Failure is the last failed mint since the last commit.
@@ -95,6 +98,8 @@ type Attempt struct {
 	BeganAt  int64     `json:"began_at"` // revision
 	Deadline time.Time `json:"deadline"` // its owner commits before that, or never
 	From     int64     `json:"from"`     // the generation that it set out to replace
+	// With is the fingerprint of the refresh token that it carries, if any.
+	With string `json:"with,omitempty"`
 }
 
 // Previous identifies the token before the current one.
@@ -113,6 +118,7 @@ type Failure struct {
 	Message    string
 	Credential string    // of the process that failed: another one need not wait
 	Count      int       // failures in a row
+	Refused    int       // of them, how often a refresh token was refused
 	RetryAfter time.Time // nobody mints before
 }
 

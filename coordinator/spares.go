@@ -16,6 +16,31 @@ const maxSpares = 3
 // if it is sealed. Refresh tokens of more than a few kilobytes are not known.
 const maxSpareSize = 10 << 10
 
+// maxSpent bounds Record.Spent. A lineage reaches back as far: who remembers
+// less is taken for an ancestor.
+const maxSpent = lineageDepth / 2
+
+// Spend notes that a mint which carried one refresh token has brought another:
+// the first is used up. It comes before Commit. Some providers bring the same
+// one for a while.
+func (r Record) Spend(carried, brought string) Record {
+	if carried == brought {
+		return r
+	}
+	return r.clone().spend(Fingerprint(carried))
+}
+
+// spend adds to the fingerprints of what was spent.
+func (r Record) spend(spent ...string) Record {
+	for _, s := range spent {
+		if s != "" && !slices.Contains(r.Spent, s) {
+			r.Spent = append(r.Spent, s)
+		}
+	}
+	r.Spent = slices.Clip(r.Spent[max(0, len(r.Spent)-maxSpent):])
+	return r
+}
+
 // states are the refresh tokens that there are, the one to try first in front.
 func (r Record) states() []string { return append([]string{r.Grant.State}, r.Spares...) }
 
@@ -28,9 +53,10 @@ func (r Record) overlapping(g Grant, t Traits) []string {
 	return append([]string{g.State}, r.states()...)
 }
 
-// trying makes these the refresh tokens to try, in this order; none leaves
-// those that there are.
+// trying makes these the refresh tokens to try, in this order, without those
+// that were spent; none leaves those that there are.
 func (r Record) trying(states []string) Record {
+	states = slices.DeleteFunc(slices.Clone(states), func(state string) bool { return slices.Contains(r.Spent, Fingerprint(state)) })
 	if len(states) == 0 {
 		return r
 	}
@@ -47,16 +73,60 @@ func (r Record) trying(states []string) Record {
 	return r
 }
 
-// Refused is Abandon for an attempt whose refresh token the provider did not
-// accept. Where there is another one, the next mint uses that; changed says so.
-// The one that was refused goes to the end: the reason may be another one.
-func (r Record) Refused(id string) (next Record, changed bool) {
-	i := r.attempt(id)
-	changed = i >= 0 && r.Attempts[i].From == r.Grant.Generation && len(r.Spares) > 0
-	r = r.without(id)
-	if changed {
-		states := r.states()
-		r.Grant.State, r.Spares = states[1], append(states[2:], states[0])
+// joinStates adds the refresh tokens of the other side of a fork. A failure that
+// concerns others than those to try now is none.
+func (r Record) joinStates(other Record) Record {
+	own, states := r.Spent, slices.Concat([]string{r.Grant.State, other.Grant.State}, r.Spares, other.Spares)
+	r.Spent = slices.Clone(other.Spent)
+	joined := r.spend(own...).trying(states)
+	if joined.Grant.State != r.Grant.State || len(joined.Spares) > len(r.Spares) {
+		joined.Failure = Failure{}
 	}
-	return r, changed
+	return joined
+}
+
+// turned moves the refresh token in front to the end: the next one is tried.
+func (r Record) turned() Record {
+	states := r.states()
+	r.Grant.State, r.Spares = states[1], append(slices.Clone(states[2:]), states[0])
+	return r
+}
+
+// carried reports whether a's request carries the refresh token in front.
+// Attempts of older versions do not say.
+func (r Record) carried(a Attempt) bool {
+	if a.With == "" && a.From > 0 {
+		return a.From == r.Grant.Generation
+	}
+	return a.With == Fingerprint(r.Grant.State)
+}
+
+// unanswered is for an attempt that was given up: its refresh token may have
+// been spent. If there is another one, that is tried first.
+func (r Record) unanswered(a Attempt) Record {
+	if len(r.Spares) == 0 || !r.carried(a) {
+		return r
+	}
+	return r.clone().turned()
+}
+
+// Refused is Abandon for an attempt whose refresh token the provider did not
+// accept. It counts that, and turns to the next one, if there is any. The one
+// that was refused goes to the end: the reason may be another one. untried says
+// that there is one that was not refused since.
+func (r Record) Refused(id string) (next Record, untried bool) {
+	i := r.attempt(id)
+	if i < 0 {
+		return r.without(id), false
+	}
+	carried := r.carried(r.Attempts[i])
+	r = r.without(id)
+	if !carried {
+		return r, r.Grant.State != "" // that came meanwhile
+	}
+	r.Failure.Refused++
+	if len(r.Spares) == 0 {
+		return r, false
+	}
+	return r.turned(), r.Failure.Refused%(len(r.Spares)+1) != 0
 }

@@ -99,3 +99,111 @@ func TestTheOtherRefreshToken(t *testing.T) {
 		})
 	}
 }
+
+// stateIn is a record of one token with this refresh token, and spares.
+func stateIn(t *testing.T, at time.Time, traits coordinator.Traits, state string, spares ...string) coordinator.Record {
+	t.Helper()
+	grant := grantOf("access", at, time.Hour)
+	grant.State = state
+	r, _ := announce(coordinator.Record{}, "first", at, traits).Child(stamp(at.Add(time.Second))).Commit("first", grant, traits)
+	r.Spares = spares
+	return r
+}
+
+// mintedWith is r after a mint that carried the refresh token in front and
+// brought another.
+func mintedWith(r coordinator.Record, at time.Time, traits coordinator.Traits, brought string) coordinator.Record {
+	r = announce(r, brought, at, traits)
+	grant := grantOf("access of "+brought, at, time.Hour)
+	grant.State = brought
+	next := r.Child(stamp(at.Add(time.Second))).Spend(r.Grant.State, brought)
+	next, _ = next.Commit(brought, grant, traits)
+	return next
+}
+
+// TestASpentRefreshTokenIsNotTriedAgain: to use it would end all that descends
+// from the same login at providers that look for theft. It must not come back
+// as a spare from the other side of a fork, however far that is behind (found by simulation,
+// TestRotating seed 1128), nor from a mint that is late.
+func TestASpentRefreshTokenIsNotTriedAgain(t *testing.T) {
+	traits := (&oauth{}).Traits()
+	old := stateIn(t, day, traits, "refresh-1")
+	newer := mintedWith(mintedWith(old, day.Add(time.Hour), traits, "refresh-2"), day.Add(2*time.Hour), traits, "refresh-3")
+	behind := announce(old, "b", day.Add(3*time.Hour), traits)
+	other := announce(mintedWith(old, day.Add(time.Hour), traits, "refresh-2b"), "c", day.Add(3*time.Hour), traits)
+	for _, tc := range []struct {
+		name           string
+		memory, record coordinator.Record
+		state          string
+		spares         []string
+	}{
+		{"the record is behind", newer, behind, "refresh-3", nil},
+		{"the memory is behind", behind, newer, "refresh-3", nil},
+		{"both have minted", newer, other, "refresh-3", []string{"refresh-2b"}},
+	} {
+		at := coordinator.Stamp{Revision: day.Add(4 * time.Hour).UnixMilli(), ID: 1}
+		joined, relation := coordinator.Reconcile(tc.memory, tc.record, at)
+		if relation != coordinator.Forked || joined.Grant.State != tc.state || !slices.Equal(joined.Spares, tc.spares) {
+			t.Errorf("%s: relation %d, tries %q, then %q", tc.name, relation, joined.Grant.State, joined.Spares)
+		}
+	}
+
+	late := announce(old, "a", day.Add(time.Hour), traits)
+	late, _ = late.Child(stamp(day.Add(2 * time.Hour))).Expire(day.Add(2 * time.Hour))
+	grant := grantOf("late", day.Add(2*time.Hour), time.Hour)
+	grant.State = "refresh-late"
+	late, kind := late.Child(stamp(day.Add(2*time.Hour+time.Second))).Spend("refresh-1", "refresh-late").Commit("a", grant, traits)
+	if kind != coordinator.EventOverlapped || late.Grant.State != "refresh-late" || len(late.Spares) > 0 {
+		t.Errorf("%q: tries %q, then %q", kind, late.Grant.State, late.Spares)
+	}
+
+	same := mintedWith(old, day.Add(time.Hour), traits, "refresh-1") // some providers rotate once a day
+	if len(same.Spent) > 0 || same.Grant.State != "refresh-1" {
+		t.Errorf("the same refresh token came back, and %d are spent", len(same.Spent))
+	}
+}
+
+// TestAPerhapsSpentRefreshTokenComesLast: a mint without an answer may have
+// spent the refresh token that it carried, so the other one is tried first
+// (found by simulation, TestRotating seed 1191).
+func TestAPerhapsSpentRefreshTokenComesLast(t *testing.T) {
+	traits := (&oauth{}).Traits()
+	r := announce(stateIn(t, day, traits, "refresh-1", "refresh-2", "refresh-3"), "a", day.Add(time.Hour), traits)
+	r = announce(r, "retry", day.Add(time.Hour+time.Second), traits)
+	expired, given := r.Child(stamp(day.Add(2 * time.Hour))).Expire(day.Add(2 * time.Hour))
+	if len(given) != 2 || expired.Grant.State != "refresh-2" || !slices.Equal(expired.Spares, []string{"refresh-3", "refresh-1"}) {
+		t.Errorf("%d given up, tries %q, then %q", len(given), expired.Grant.State, expired.Spares)
+	}
+	if r.Grant.State != "refresh-1" {
+		t.Error("Expire has changed the record that it was given")
+	}
+}
+
+// TestRefusedInTurn: Refused says whether there is a refresh token that was not
+// refused since, whatever else has failed before (found by simulation,
+// TestRotating seeds 1091 and 1164).
+func TestRefusedInTurn(t *testing.T) {
+	traits := (&oauth{}).Traits()
+	r := stateIn(t, day, traits, "refresh-1", "refresh-2").Fail(coordinator.Failure{Message: "busy"}).Fail(coordinator.Failure{Message: "busy"})
+	refuse := func(want string, wantUntried bool) {
+		t.Helper()
+		carried := r.Grant.State
+		next, untried := announce(r, "a", day.Add(time.Hour), traits).Child(stamp(day.Add(time.Hour + time.Second))).Refused("a")
+		if r = next.Fail(coordinator.Failure{Message: "invalid_grant"}); r.Grant.State != want || untried != wantUntried || len(r.Attempts) > 0 {
+			t.Errorf("%s was refused: %q is next, untried %v", carried, r.Grant.State, untried)
+		}
+	}
+	refuse("refresh-2", true)
+	refuse("refresh-1", false) // both were refused: that takes longer
+	refuse("refresh-2", true)
+	r = r.Fail(coordinator.Failure{Message: "busy"})
+	refuse("refresh-1", false)
+
+	// A refusal says nothing of a refresh token that came meanwhile.
+	none := announce(coordinator.Record{}, "a", day, traits)
+	at := coordinator.Stamp{Revision: day.Add(3 * time.Hour).UnixMilli(), ID: 1}
+	joined, _ := coordinator.Reconcile(stateIn(t, day.Add(time.Hour), traits, "refresh-1"), none, at)
+	if next, untried := joined.Refused("a"); !untried || next.Grant.State != "refresh-1" || next.Failure.Refused > 0 {
+		t.Errorf("untried %v, %q is next, %d refused", untried, next.Grant.State, next.Failure.Refused)
+	}
+}

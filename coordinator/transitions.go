@@ -14,6 +14,9 @@ func (r Record) Begin(a Attempt, now time.Time, t Traits) Record {
 	r = r.clone()
 	a.BeganAt = r.Revision()
 	a.From = r.Grant.Generation
+	if t.Kind == Rotating {
+		a.With = Fingerprint(r.Grant.State)
+	}
 	r.Attempts = append(r.Attempts, a)
 	r.Budget = r.Budget.on(now, t)
 	r.Budget.Mints++
@@ -56,6 +59,9 @@ func (r Record) Commit(id string, g Grant, t Traits) (Record, EventKind) {
 	case !usable:
 		return r.grant(g, t).Doubt("mints overlapped").trying(states), EventOverlapped
 	default:
+		if t.Kind == Rotating {
+			r.Failure = Failure{} // there is another refresh token to try
+		}
 		return r.Doubt("mints overlapped").trying(states), EventOverlapped
 	}
 	if same {
@@ -104,7 +110,7 @@ func (r Record) Abandon(id string) Record { return r.without(id) }
 // whether it minted is for Abandon to say.
 func (r Record) Fail(f Failure) Record {
 	r = r.clone()
-	f.Count = r.Failure.Count + 1
+	f.Count, f.Refused = r.Failure.Count+1, r.Failure.Refused
 	r.Failure = f
 	return r
 }
@@ -123,7 +129,7 @@ func (r Record) expireBut(own string, now time.Time) (Record, []Attempt) {
 		}
 	}
 	for _, a := range expired {
-		r = r.without(a.ID).Doubt("a mint by " + a.By + " ended without an answer")
+		r = r.unanswered(a).without(a.ID).Doubt("a mint by " + a.By + " ended without an answer")
 	}
 	return r, expired
 }

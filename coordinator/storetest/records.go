@@ -46,18 +46,19 @@ func full(t testing.TB, now time.Time) coordinator.Record {
 	r.CommittedAt = r.Revision()
 	r.RefreshAt = at(time.Hour)
 	r.Attempts = []coordinator.Attempt{
-		{ID: "a1", By: "host-1", Reason: coordinator.ReasonDoubt, BeganAt: r.Revision(), Deadline: at(10 * time.Second), From: 7},
+		{ID: "a1", By: "host-1", Reason: coordinator.ReasonDoubt, BeganAt: r.Revision(), Deadline: at(10 * time.Second), From: 7, With: coordinator.Fingerprint("refresh-1")},
 		{ID: "a2", By: "host-2", Reason: coordinator.ReasonRotate, BeganAt: r.Revision(), Deadline: at(11 * time.Second), From: 7},
 	}
 	r.DoubtAt, r.DoubtReason = r.Revision(), "the provider rejected it"
 	r.Previous = coordinator.Previous{Fingerprint: coordinator.Fingerprint("token-6"), Generation: 6, Until: at(5 * time.Minute)}
 	r.Failure = coordinator.Failure{
 		At: at(-2 * time.Second), By: "host-3", Class: coordinator.Transient, Code: -1, Message: "system busy",
-		Credential: "wechat:wx12ab#0000", Count: 3, RetryAfter: at(4 * time.Second),
+		Credential: "wechat:wx12ab#0000", Count: 3, Refused: 1, RetryAfter: at(4 * time.Second),
 	}
 	r.Budget = coordinator.Budget{Day: now.Format(time.DateOnly), Mints: 12, Rotations: 2, RotatedAt: at(-3 * time.Second)}
 	r.EarlyReports = 2
 	r.Spares = []string{"refresh-2", "refresh \"3\""}
+	r.Spent = []string{coordinator.Fingerprint("refresh-0")}
 	r.Foreign = coordinator.Foreign{Count: 3, At: at(-4 * time.Second), By: "host-2", Generation: 6, Vouched: 1, Until: at(4 * time.Minute)}
 	everyFieldSet(t, reflect.ValueOf(r), "Record")
 

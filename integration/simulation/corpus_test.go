@@ -15,6 +15,10 @@ var corpus = []struct {
 	{overMemory, 3, "a process that found something to write, in a store that only read, served nothing of what it had read"},
 	{overMemory, 203175, "a record of a lower generation was taken for a descendant once its lineage no longer reached back, so that a newer token was forgotten"},
 	{overMemory, 19, "a failure from before the store's clock was set back held mints up later"},
+	{overRotating, 1128, "a refresh token that was spent came back as a spare at a fork, and was used long after: theft, to the provider"},
+	{overRotating, 1191, "a refresh token that mints without an answer had perhaps spent was used past its grace, before the one that was good"},
+	{overRotating, 1091, "a refresh token that was good was not tried for ten minutes, because there had been other failures before"},
+	{overRotating, 1164, "the refusal of a mint without a refresh token held up those with one"},
 }
 
 func TestCorpus(t *testing.T) {

@@ -6,7 +6,9 @@
 // another runs a real coordinator. Two stores take part: storetest.Memory,
 // which is fast, and the real redisstore with go-redis and redislock over
 // miniredis. With the latter, processes also mint with package wechat, over
-// net/http (web_test.go).
+// net/http (web_test.go). Days of their own (rotating_test.go) have a provider
+// whose refresh tokens rotate (families_test.go), an operator who logs in again
+// where none is left, and a judge who asks why (losses_test.go).
 //
 // A process (process_test.go) can die or be paused at each of its awaits:
 // before a request leaves it and before an answer is taken. A dead process

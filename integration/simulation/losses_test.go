@@ -21,6 +21,7 @@ const (
 	answerLost   = "its answer was lost, and so was a second one, or the time for that"
 	diedUnsaved  = "its process died before it could write it down"
 	storeLost    = "the store lost it, together with every process that knew it"
+	copyUnread   = "only a copy had it, and its process was paused too long to read it when it started"
 	wentOn       = "the fleet went on with another one"
 	heldApart    = "only a process that could not write it down knew it, or a copy"
 	cameLate     = "a request came after its attempt's deadline, when others had spent its refresh token"
@@ -101,9 +102,9 @@ func (w *world) writtenDown(r coordinator.Record) {
 	}
 }
 
-// forgetTokens notes the refresh tokens that nobody has any more, after the
-// store or a process has lost something.
-func (w *world) forgetTokens() {
+// forgetTokens notes the refresh tokens that nobody has any more, after
+// something was lost.
+func (w *world) forgetTokens(why string) {
 	f := w.provider.families
 	if f == nil {
 		return
@@ -113,7 +114,7 @@ func (w *world) forgetTokens() {
 	defer f.provider.mu.Unlock()
 	for _, r := range f.tokens {
 		if _, held := holders[r.value]; r.access != nil && r.kept && r.gone == "" && !held {
-			r.gone = storeLost
+			r.gone = why
 		}
 	}
 }

@@ -312,7 +312,7 @@ func (w *world) written(p *process, next coordinator.Record) {
 // forget finds out, after the store or a process has lost something, which
 // attempts nobody remembers any more.
 func (w *world) forget() {
-	w.forgetTokens()
+	w.forgetTokens(storeLost)
 	known := []coordinator.Record{w.backend.record()}
 	for _, m := range w.machines {
 		if p := m.current(); p != nil && p.alive() {

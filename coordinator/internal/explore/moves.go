@@ -269,7 +269,8 @@ func (w *world) timeout(s state, i int) {
 func (w *world) commit(s state, i int) {
 	n, got := s.procs[i].attempt, s.procs[i].got
 	base, at, _ := w.base(s, i)
-	r, kind := w.rules.Commit(base.Child(at), attemptID(n), w.grant(got, at), w.traits)
+	draft := w.rules.Spend(base.Child(at), w.stateOf(s.procs[i].carries), w.stateOf(got))
+	r, kind := w.rules.Commit(draft, attemptID(n), w.grant(got, at), w.traits)
 	what := "commits"
 	if kind == coordinator.EventOverlapped {
 		what = "commits, late,"

@@ -112,7 +112,8 @@ func (w *world) heals(s state, r coordinator.Record, at coordinator.Stamp) strin
 			r = r.Child(at)
 			continue
 		}
-		r, _ = w.rules.Commit(r.Child(at), attemptID(0), w.grant(got, at), w.traits)
+		draft := w.rules.Spend(r.Child(at), r.Grant.State, w.grant(got, at).State)
+		r, _ = w.rules.Commit(draft, attemptID(0), w.grant(got, at), w.traits)
 		break
 	}
 	if w.needed(r, at) || r.Grant.Value != tokenValue(got) {

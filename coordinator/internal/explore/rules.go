@@ -36,6 +36,7 @@ type Rules struct {
 	Commit      func(r coordinator.Record, id string, g coordinator.Grant, t coordinator.Traits) (coordinator.Record, coordinator.EventKind)
 	Abandon     func(r coordinator.Record, id string) coordinator.Record
 	Refused     func(r coordinator.Record, id string) (coordinator.Record, bool)
+	Spend       func(r coordinator.Record, carried, brought string) coordinator.Record
 	Expire      func(r coordinator.Record, now time.Time) (coordinator.Record, []coordinator.Attempt)
 	// Settled is what a fork comes to.
 	Settled  func(joined, memory, record coordinator.Record, t coordinator.Traits) coordinator.Record
@@ -54,6 +55,7 @@ func Real() Rules {
 		Commit:      coordinator.Record.Commit,
 		Abandon:     coordinator.Record.Abandon,
 		Refused:     coordinator.Record.Refused,
+		Spend:       coordinator.Record.Spend,
 		Settled:     coordinator.Record.Settled,
 		Judge:       coordinator.Record.Judge,
 		LooksAgain:  true,

@@ -91,10 +91,13 @@ func (a *archive) add(r coordinator.Record) recordID {
 	}
 	key := []byte{tokenNumber(r.Grant.Value), tokenNumber(r.Grant.State), byte(r.Grant.Generation), byte(r.CommittedAt), byte(r.DoubtAt), byte(len(r.Attempts)), byte(len(r.Spares))}
 	for _, at := range r.Attempts {
-		key = append(key, attemptNumber(at.ID), at.By[0], byte(at.BeganAt), byte(at.From))
+		key = append(append(key, attemptNumber(at.ID), at.By[0], byte(at.BeganAt), byte(at.From)), at.With...)
 	}
 	for _, spare := range r.Spares {
 		key = append(key, tokenNumber(spare))
+	}
+	for _, spent := range r.Spent {
+		key = append(key, spent...)
 	}
 	for _, s := range r.Lineage {
 		key = binary.BigEndian.AppendUint16(append(key, byte(s.Revision)), uint16(s.ID))
@@ -103,12 +106,12 @@ func (a *archive) add(r coordinator.Record) recordID {
 		return id
 	}
 	kept := coordinator.Record{
-		Lineage: r.Lineage, CommittedAt: r.CommittedAt, DoubtAt: r.DoubtAt, RefreshAt: never, Spares: r.Spares,
+		Lineage: r.Lineage, CommittedAt: r.CommittedAt, DoubtAt: r.DoubtAt, RefreshAt: never, Spares: r.Spares, Spent: r.Spent,
 		Grant:    coordinator.Grant{Value: r.Grant.Value, State: r.Grant.State, Generation: r.Grant.Generation, ExpiresAt: never},
 		Attempts: slices.Clone(r.Attempts),
 	}
 	for i, at := range kept.Attempts {
-		kept.Attempts[i] = coordinator.Attempt{ID: at.ID, By: at.By, BeganAt: at.BeganAt, Deadline: never, From: at.From}
+		kept.Attempts[i] = coordinator.Attempt{ID: at.ID, By: at.By, BeganAt: at.BeganAt, Deadline: never, From: at.From, With: at.With}
 	}
 	id := recordID(len(a.records))
 	a.records = append(a.records, kept)
