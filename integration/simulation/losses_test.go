@@ -119,6 +119,20 @@ func (w *world) forgetTokens(why string) {
 	}
 }
 
+// unread notes that the process could not read its copy. It looks once
+// only, and then writes the copy anew: that is how Config.Fallback works.
+func (p *process) unread(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.copyUnread = p.copyUnread || err != nil
+}
+
+func (p *process) hasUnread() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.copyUnread
+}
+
 // leaves are the refresh tokens of the login that were never used, and are
 // accepted. The caller holds mu.
 func (f *families) leaves(login int) []*refreshToken {
