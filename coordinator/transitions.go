@@ -129,7 +129,8 @@ func (r Record) expireBut(own string, now time.Time) (Record, []Attempt) {
 		}
 	}
 	for _, a := range expired {
-		r = r.unanswered(a).without(a.ID).Doubt("a mint by " + a.By + " ended without an answer")
+		r = r.unanswered(a)
+		r = r.without(a.ID).Doubt("a mint by " + a.By + " ended without an answer")
 	}
 	return r, expired
 }
