@@ -16,9 +16,9 @@ const clockField = "store_clock_ahead_ms"
 
 // copying is the state of the last-known-good copy.
 type copying struct {
-	io    sync.Mutex // one copy at a time
-	read  bool       // guarded by Coordinator.mu
-	saved Grant      // guarded by Coordinator.mu
+	io    sync.Mutex    // one copy at a time
+	read  chan struct{} // closed when it was read; nil: not begun; guarded by Coordinator.mu
+	saved Grant         // guarded by Coordinator.mu
 }
 
 // holds reports whether the copy has r's token. The caller holds
@@ -109,12 +109,17 @@ func (c *Coordinator) readCopy() {
 		return
 	}
 	c.mu.Lock()
-	done := c.copying.read
-	c.copying.read = true
+	first := c.copying.read == nil
+	if first {
+		c.copying.read = make(chan struct{})
+	}
+	read := c.copying.read
 	c.mu.Unlock()
-	if done {
+	if !first {
+		<-read // a look before that would hide what the copy has
 		return
 	}
+	defer close(read)
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.StoreTimeout)
 	defer cancel()
 	sent := time.Now()

@@ -153,3 +153,44 @@ func TestRotatingTokenIsDurableBeforeUse(t *testing.T) {
 		})
 	}
 }
+
+// TestFallbackComesFirst: whatever a process is asked first, it reads its copy
+// before the store, which may have lost what the copy has (found by simulation,
+// TestRotating seed 2213).
+func TestFallbackComesFirst(t *testing.T) {
+	for name, ask := range map[string]func(ctx context.Context, c *coordinator.Coordinator) error{
+		"rotate": func(ctx context.Context, c *coordinator.Coordinator) error { _, err := c.Rotate(ctx); return err },
+		"report": func(ctx context.Context, c *coordinator.Coordinator) error { return c.Report(ctx, "long ago", nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t)
+				disk := storetest.NewMemory()
+				before, _ := f.member("before", withFallback(disk))
+				token(t, before)
+				older := f.memory.Contents()
+				time.Sleep(time.Minute)
+				if _, err := before.Rotate(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				f.drain(before)
+				f.memory.Restore(older)
+
+				after, _ := f.member("after", withFallback(disk))
+				time.Sleep(time.Minute)
+				if err := ask(t.Context(), after); err != nil {
+					t.Fatal(err)
+				}
+				f.drain(after)
+				if r := f.record(); r.Grant.Generation < 2 || r.DoubtAt != 0 {
+					t.Errorf("the copy had generation 2, and the record is %v", r)
+				}
+				want := map[string]int{"rotate": 3, "report": 2}[name]
+				f.wantMints(want)
+				if r := f.record(); r.Grant.Generation != int64(want) {
+					t.Errorf("the record is %v after %d mints", r, want)
+				}
+			})
+		})
+	}
+}

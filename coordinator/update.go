@@ -30,6 +30,7 @@ func (c *Coordinator) look(ctx context.Context, adoptCredential bool) error {
 // It returns the record that it tried to write last: when the error says that
 // the store did not answer, that record may or may not have been stored.
 func (c *Coordinator) update(ctx context.Context, fresh, adoptCredential bool, apply change) (Record, error) {
+	c.readCopy()
 	var next Record
 	for try := range maxSwaps {
 		base, err := c.base(ctx, fresh || try > 0, adoptCredential)
