@@ -272,6 +272,6 @@ if stored ~= ARGV[1] then`}},
 `, `
 }
 `}},
-		catchers: []catcher{named("./coordinator", "TestHintDuringAFlightOfACaller")},
+		catchers: []catcher{named("./coordinator", "TestHintDuringAFlightOfACaller"), simulation},
 	},
 }

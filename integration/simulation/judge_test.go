@@ -87,7 +87,6 @@ func (w *world) judge(p *process, token coordinator.Token, err error) bool {
 	if since := w.provider.refused(token.Value); !now.Before(since) && w.calm(p) && !w.misjudged(p, token.Value) {
 		w.violation(p, "was given %s of generation %d, refused since %s ago", token.Value, token.Generation, now.Sub(since))
 	}
-	w.judgeNews(p, token)
 	return true
 }
 

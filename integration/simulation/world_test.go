@@ -296,6 +296,7 @@ func (w *world) written(p *process, next coordinator.Record) {
 	w.budget = next.Budget
 	if next.Grant.Generation != w.generation {
 		w.generation, w.renewed = next.Grant.Generation, time.Now()
+		time.AfterFunc(told+time.Millisecond, w.judgeNews)
 	}
 	w.mu.Unlock()
 	w.writtenDown(next)
