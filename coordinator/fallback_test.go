@@ -3,6 +3,8 @@ package coordinator_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,6 +119,29 @@ func TestBrokenFallbackHarmsNothing(t *testing.T) {
 		f.converged()
 		if f.events.count(coordinator.EventCopyFailed) == 0 {
 			t.Error("nobody was told")
+		}
+	})
+}
+
+// unwritable is a fallback in a folder whose name ends like our own errors begin.
+type unwritable struct{ coordinator.Store }
+
+func (u unwritable) Load(context.Context, string) (coordinator.Record, time.Time, error) {
+	return coordinator.Record{}, time.Time{}, fmt.Errorf("mintonce: open /var/lib/mintonce: permission denied: %w", coordinator.ErrBadRecord)
+}
+
+func TestDetailKeepsPathsWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		c, _ := f.member("a", withFallback(unwritable{storetest.NewMemory()}))
+		token(t, c)
+		f.drain(c)
+		const want = "open /var/lib/mintonce: permission denied: record is damaged"
+		f.events.mu.Lock()
+		defer f.events.mu.Unlock()
+		i := slices.IndexFunc(f.events.all, func(e coordinator.Event) bool { return e.Kind == coordinator.EventCopyFailed })
+		if i < 0 || f.events.all[i].Detail != want {
+			t.Errorf("the events are %v, want one that says %q", f.events.all, want)
 		}
 	})
 }

@@ -362,7 +362,13 @@ func backoff(failures int, low, high time.Duration) time.Duration {
 }
 
 // detail is an error's text for an event or a status, where everything is ours.
-func detail(err error) string { return strings.ReplaceAll(err.Error(), "mintonce: ", "") }
+func detail(err error) string {
+	return strings.TrimPrefix(joints.Replace(err.Error()), "mintonce: ")
+}
+
+// joints are where one error's text follows another's. Elsewhere, mintonce may
+// be the end of a path.
+var joints = strings.NewReplacer(": mintonce: ", ": ", "; mintonce: ", "; ", "\nmintonce: ", "\n")
 
 // clip bounds a text of a source, and keeps it on one line of valid UTF-8.
 func clip(text string) string {
