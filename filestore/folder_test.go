@@ -89,9 +89,13 @@ func TestReadOnlyFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.Chmod(dir, 0o700)
-	for _, path := range []string{dir, filepath.Join(dir, "below")} {
+	for path, remedy := range map[string]string{
+		dir:                              "let user",
+		filepath.Join(dir, "below"):      "sudo install -d -m 0700 -o ",
+		filepath.Join(dir, "it's below"): `it'\''s below'), or`,
+	} {
 		message := start(t, "unlucky", path, asNobody).line(t)
-		for _, part := range []string{path, "permission denied", "let user", "another folder"} {
+		for _, part := range []string{path, "permission denied", remedy, "another folder"} {
 			if !strings.Contains(message, part) {
 				t.Errorf("error %q does not say %q", message, part)
 			}

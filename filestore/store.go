@@ -72,7 +72,7 @@ func New(dir string, cfg Config) (*Store, error) {
 	s.news.dir = dir
 	s.roster.Backend = announcing{s}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, s.explain("create the folder", err)
+		return nil, s.explain(createFolder, err)
 	}
 	if err := s.probe(); err != nil {
 		return nil, s.explain("write to the folder", err)

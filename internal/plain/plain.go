@@ -9,7 +9,9 @@ import (
 	"unicode"
 )
 
-var packages = regexp.MustCompile(`\b(mintonce|redisstore|filestore|sealedstore|wechat|wecom): `)
+// packages finds the names where an error's text can begin or go on with them,
+// and nowhere else: a path may end in one of them, such as /var/lib/mintonce.
+var packages = regexp.MustCompile(`(^|: |; |\n)(?:(?:mintonce|redisstore|filestore|sealedstore|wechat|wecom): )+`)
 
 // Text is the text of err on one line, without the names of this project's
 // packages. It is empty for nil.
@@ -22,7 +24,7 @@ func Text(err error) string {
 
 // Clean does to the text of an error what Text does.
 func Clean(text string) string {
-	text = packages.ReplaceAllString(text, "")
+	text = packages.ReplaceAllString(text, "$1")
 	text = strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ") // errors.Join
 	text = strings.ReplaceAll(text, "context deadline exceeded", "the time is up")
 	return Line(text)

@@ -19,6 +19,8 @@ func TestText(t *testing.T) {
 		{fmt.Errorf("%w: %w", coordinator.ErrNoToken, coordinator.ErrNeverMint), "no usable token: this coordinator never mints"},
 		{errors.Join(errors.New("one"), errors.New("two\x1b[31m")), "one; two [31m"},
 		{fmt.Errorf("%w while waiting: %w", context.DeadlineExceeded, coordinator.ErrLocked), "the time is up while waiting: lock is held by another process"},
+		{errors.New("filestore: mkdir /var/lib/mintonce: permission denied"), "mkdir /var/lib/mintonce: permission denied"},
+		{errors.New("fallback: filestore: mintonce: a; redisstore: b\nwechat: c"), "fallback: a; b; c"},
 		{errors.New("redisstore: load shop: x\xff"), "load shop: x?"},
 	} {
 		if got := plain.Text(test.err); got != test.want {
