@@ -1,6 +1,9 @@
 package coordinator
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // storeClock relates the store's clock to this process's monotonic one. The
 // wall clock of this process takes no part in it.
@@ -21,6 +24,15 @@ func heard(now, sent time.Time) storeClock {
 func guessClock() storeClock {
 	now := time.Now()
 	return storeClock{now: now.Round(0).UTC(), sent: now, received: now, apart: apart(now), guessed: true}
+}
+
+// sane refuses a time that no clock shows: it is the answer of a store that has
+// not heard the question, and no record must be made of it.
+func sane(now time.Time) error {
+	if now.Unix() < 0 {
+		return fmt.Errorf("mintonce: the store's clock shows the year %d: it has not answered", now.Year())
+	}
+	return nil
 }
 
 // until is the local time by which the store's clock has certainly not passed

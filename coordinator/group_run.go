@@ -192,7 +192,7 @@ func rest(ctx context.Context, d time.Duration) {
 // accept takes a record that was loaded in bulk, if nothing else is to be done
 // about it, and reports whether it did.
 func (c *Coordinator) accept(l Loaded, clock storeClock) bool {
-	if l.Err != nil || !l.Record.Exists() || l.Record.opened(c.name) != nil {
+	if l.Err != nil || !l.Record.Exists() || l.Record.opened(c.name) != nil || sane(l.Now) != nil {
 		return false
 	}
 	ours := c.traits.Credential
