@@ -12,6 +12,7 @@ import (
 
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/internal/plain"
+	"github.com/mintonce/mintonce/internal/wechatapi"
 )
 
 // problem is an answer that says what went wrong.
@@ -54,7 +55,7 @@ func writeJSON(w http.ResponseWriter, contentType string, status int, value any)
 }
 
 func notFound() *problem {
-	return newProblem("not-found", http.StatusNotFound, "no such path", "the paths are /v1/tokens/{name}, /v1/status, /v1/overview, /v1/events, /v1/me, /metrics, /healthz and /readyz, for people the dashboard at /, and for SDKs those of WeChat below /cgi-bin/")
+	return newProblem("not-found", http.StatusNotFound, "no such path", "the paths are /v1/tokens/{name}, POST /v1/tokens/{name}/report and /v1/tokens/{name}/rotate, /v1/status, /v1/overview, /v1/events, /v1/me, /metrics, /healthz and /readyz, for people the dashboard at /, and for SDKs those of WeChat below /cgi-bin/")
 }
 
 func unknownToken(name string) *problem {
@@ -82,6 +83,7 @@ func failed(err error) *problem {
 	var budget *coordinator.BudgetError
 	var source *coordinator.SourceError
 	var foreign *coordinator.ForeignMinterError
+	var rejected *wechatapi.RejectedError
 	switch {
 	case errors.As(err, &foreign):
 		p.Type, p.Title = "urn:mintonce:problem:foreign-minter", "somebody else seems to mint with this credential"
@@ -99,8 +101,13 @@ func failed(err error) *problem {
 		p.Type, p.Title = "urn:mintonce:problem:record", "the stored record cannot be used"
 	case errors.Is(err, coordinator.ErrStoreUnavailable):
 		p.Type, p.Title, p.retryAfter = "urn:mintonce:problem:store", "the store is unavailable", time.Second
+	case errors.As(err, &rejected):
+		p.Type, p.Title = "urn:mintonce:problem:rejected", "the provider rejects the current token"
 	default:
 		p.retryAfter = time.Second
+	}
+	if errors.As(err, &rejected) {
+		p.retryAfter = max(p.retryAfter, rejected.RetryAfter, time.Second)
 	}
 	return p
 }

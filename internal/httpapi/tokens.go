@@ -50,12 +50,22 @@ func (a *api) token(w http.ResponseWriter, r *http.Request) *problem {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), a.Wait)
 	defer cancel()
-	token, err := g.credential.Token(ctx)
+	token, err := a.usable(ctx, g)
 	if err != nil {
 		return failed(err)
 	}
 	writeJSON(w, jsonType, http.StatusOK, answer(g.name, g.credential, token))
 	return nil
+}
+
+// usable is the token that may be handed out: not one that the provider was
+// seen to refuse.
+func (a *api) usable(ctx context.Context, g grant) (coordinator.Token, error) {
+	token, err := g.credential.Token(ctx)
+	if err != nil {
+		return coordinator.Token{}, err
+	}
+	return token, a.wechat.Rejected(g.name, token)
 }
 
 func (a *api) report(w http.ResponseWriter, r *http.Request) *problem {
@@ -82,7 +92,7 @@ func (a *api) report(w http.ResponseWriter, r *http.Request) *problem {
 			return failed(err)
 		}
 	}
-	token, err := g.credential.Token(ctx)
+	token, err := a.usable(ctx, g)
 	if err != nil {
 		return failed(err)
 	}

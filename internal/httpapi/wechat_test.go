@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/internal/config"
 	"github.com/mintonce/mintonce/internal/httpapi"
 	"github.com/mintonce/mintonce/internal/wechatapi"
@@ -228,5 +230,30 @@ func BenchmarkDropIn(b *testing.B) {
 				handler.ServeHTTP(discard{}, r)
 			}
 		})
+	}
+}
+
+// TestRejectedTokenIsNotHandedOut: what a probe for an SDK has found out holds
+// for those who read the token at /v1, too.
+func TestRejectedTokenIsNotHandedOut(t *testing.T) {
+	shop := live()
+	shop.failure = &coordinator.ForeignMinterError{Count: 3, By: "client php", RetryAfter: 90 * time.Second, Advice: "use mode stable"}
+	handler := httpapi.New(httpapi.Config{
+		Credentials: map[string]httpapi.Credential{"shop": shop},
+		WeChat: wechatapi.Config{
+			Accounts: map[string][]wechatapi.Account{"wx1": {{Name: "shop"}}},
+			Probe:    func(context.Context, string, string) error { return &coordinator.RejectedError{Code: 42001} },
+		},
+	})
+	read := request{method: "GET", path: "/v1/tokens/shop"}
+	wantWeChat(t, sdk("wx1", "").send(t, handler), 0)
+	if w := read.send(t, handler); w.Code != http.StatusOK {
+		t.Errorf("before it was tried: %d %s", w.Code, w.Body)
+	}
+	wantWeChat(t, sdk("wx1", "").send(t, handler), -1)
+	w := read.send(t, handler)
+	if got := decode(t, w); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "90" || got["type"] != "urn:mintonce:problem:foreign-minter" ||
+		!strings.Contains(fmt.Sprint(got["detail"]), "WeChat rejects the current token (errcode 42001)") || strings.Contains(w.Body.String(), secretToken) {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 }

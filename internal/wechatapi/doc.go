@@ -36,6 +36,17 @@
 // other rejected token. The answer waits for that a moment, and is the current
 // token otherwise: the SDK will ask again.
 //
+// Probes are 30 s apart. A token that dies in between is noticed by how it is
+// asked for: some SDKs repeat the call, and ask again, as fast as they can. Who
+// asks three times, at once each time, has the token tried before its turn; as
+// rarely as the provider's quotas demand, see urgentBurst.
+//
+// A token that was seen to be refused, and that is still the current one because
+// the next mint has to wait, is handed out to nobody, here or at /v1/tokens: the
+// answer is that of a busy WeChat, and says when to come back. The token is
+// tried again now and then, in case that was WeChat's mistake. A token that is
+// merely doubted is served.
+//
 // # What expires_in says
 //
 // It is the time for which the token can be kept by somebody who is told

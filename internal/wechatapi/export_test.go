@@ -17,7 +17,7 @@ func (m *Memory) Note(client, name string, token coordinator.Token, life time.Du
 // HasEarly reports whether the client was given this very token, and should
 // still have it.
 func (m *Memory) HasEarly(client, name string, token coordinator.Token) bool {
-	return m.hasEarly(holder{client, name}, token)
+	return m.urgencyOf(holder{client, name}, token).early
 }
 
 // Len is how much a Memory holds.

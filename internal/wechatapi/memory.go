@@ -16,8 +16,9 @@ const remembered = 1 << 16
 // value is ready. It is safe for concurrent use.
 type Memory struct {
 	probes
-	mu    sync.Mutex // guards given
-	given map[holder]given
+	rejections rejections
+	mu         sync.Mutex // guards given
+	given      map[holder]given
 }
 
 // holder is a client and a token that it was given. All processes of this
@@ -36,15 +37,35 @@ func (h holder) actor() string {
 type given struct {
 	generation int64
 	until      time.Time // it had no reason to come back before
+	before     time.Time // when that was noted
+	insisting  int       // how often it was asked for again since, each time at once
 }
 
-// hasEarly reports whether the holder was given this very token before, and
-// comes back before it had to.
-func (m *Memory) hasEarly(who holder, token coordinator.Token) bool {
+// insistence is how many times, each within insistPause of the one before, the
+// holder of a token asks for it until that says more than to come back early:
+// an SDK does so that gets rejection after rejection.
+const (
+	insistence  = 3
+	insistPause = time.Second
+)
+
+// urgency is what speaks for trying the token that somebody asks for.
+type urgency struct {
+	early  bool // it was given this very token, and comes back before it had to
+	urgent bool // and at once, again and again
+	forced bool // it demands another one
+}
+
+// urgencyOf is how urgent it is for the holder that this token is tried.
+func (m *Memory) urgencyOf(who holder, token coordinator.Token) urgency {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	last, known := m.given[who]
-	return known && last.generation == token.Generation && time.Now().Before(last.until)
+	now := time.Now()
+	if !known || last.generation != token.Generation || !now.Before(last.until) {
+		return urgency{}
+	}
+	return urgency{early: true, urgent: last.insisting+2 >= insistence && now.Sub(last.before) <= insistPause}
 }
 
 // note remembers that the holder was given a token for so long.
@@ -55,10 +76,15 @@ func (m *Memory) note(who holder, token coordinator.Token, life time.Duration) {
 		m.given = make(map[holder]given)
 	}
 	now := time.Now()
-	if _, known := m.given[who]; !known && len(m.given) >= remembered {
+	last, known := m.given[who]
+	if !known && len(m.given) >= remembered {
 		m.makeRoom(now)
 	}
-	m.given[who] = given{token.Generation, now.Add(life - tolerance(life))}
+	next := given{generation: token.Generation, until: now.Add(life - tolerance(life)), before: now}
+	if known && last.generation == token.Generation && now.Sub(last.before) <= insistPause {
+		next.insisting = min(last.insisting+1, insistence)
+	}
+	m.given[who] = next
 }
 
 // tolerance is how much earlier an SDK may come back without being suspected:

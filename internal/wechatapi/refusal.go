@@ -33,7 +33,7 @@ var (
 	invalidAppID = code{40013, "invalid appid", "this client may have no token of this appid: see tokens and clients in the config of mintonce"}
 	invalidURL   = code{40066, "invalid url", "this server answers GET /cgi-bin/token, POST /cgi-bin/stable_token and GET /cgi-bin/ticket/getticket: send all other calls to WeChat"}
 	badType      = code{40097, "invalid args", "type must be jsapi or wx_card"}
-	wrongSecret  = code{40125, "invalid appsecret", "mintonce wants the key of a client in the place of the AppSecret: make one with mintonce client"}
+	wrongSecret  = code{40125, "invalid appsecret", "send the key of a client as the secret; mintonce client makes one"}
 	noToken      = code{41001, "access_token missing", ""}
 	noAppID      = code{41002, "appid missing", ""}
 	noSecret     = code{41004, "appsecret missing", "send the key of a client in the parameter secret"}
@@ -107,9 +107,12 @@ func failed(err error) *refusal {
 	var budget *coordinator.BudgetError
 	var backoff *coordinator.BackoffError
 	var source *coordinator.SourceError
+	var rejected *RejectedError
 	switch {
 	case errors.As(err, &budget):
 		f.number, f.text, f.retryAfter = spent.number, spent.text, time.Until(budget.Until)
+	case errors.As(err, &rejected):
+		f.retryAfter = max(rejected.RetryAfter, time.Second)
 	case errors.As(err, &backoff):
 		f.retryAfter = backoff.RetryAfter
 	case errors.As(err, &source):

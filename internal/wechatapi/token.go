@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/internal/config"
@@ -66,8 +67,13 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request, ask asking) *ref
 		return failed(err)
 	}
 	who := holder{client: nameOf(client), token: name}
-	if ask.ForceRefresh || h.Memory.hasEarly(who, token) {
-		token = h.tried(r.Context(), who, credential, token, ask.ForceRefresh)
+	urgency := h.Memory.urgencyOf(who, token)
+	urgency.forced = ask.ForceRefresh || h.Rejected(name, token) != nil
+	if urgency.early || urgency.forced {
+		token = h.tried(r.Context(), who, credential, token, urgency)
+	}
+	if err := h.Rejected(name, token); err != nil {
+		return failed(err)
 	}
 	life := lifeOf(credential, token, spreadOf(who.client, r.RemoteAddr))
 	h.Memory.note(who, token, life)
@@ -115,26 +121,36 @@ func (h *Handler) credential(name string) Credential {
 
 // tried is the token to answer with after the current one was tried at the
 // provider, as far as that is done in time.
-func (h *Handler) tried(ctx context.Context, who holder, credential Credential, token coordinator.Token, forced bool) coordinator.Token {
+func (h *Handler) tried(ctx context.Context, who holder, credential Credential, token coordinator.Token, u urgency) coordinator.Token {
 	if h.Probe == nil {
 		return token
 	}
-	done := h.Memory.try(who.token, forced, func(ctx context.Context) {
+	done := h.Memory.try(who.token, u, func(ctx context.Context) {
 		h.probe(coordinator.WithActor(ctx, who.actor()), who.token, credential, token)
 	})
 	if done == nil {
 		return token
 	}
-	ctx, cancel := context.WithTimeout(ctx, h.Patience)
-	defer cancel()
-	select {
-	case <-done:
-	case <-ctx.Done():
+	over := wait(ctx, done, h.Patience)
+	if !over && h.Rejected(who.token, token) != nil {
+		wait(ctx, done, h.Wait-h.Patience) // the successor is worth more patience than an opinion
 	}
 	if next, err := credential.Peek(); err == nil {
 		return next
 	}
 	return token
+}
+
+// wait reports whether done was closed within that time.
+func wait(ctx context.Context, done <-chan struct{}, most time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func nameOf(client *config.Client) string {
