@@ -15,9 +15,6 @@ import (
 // a mint under way is always finished.
 type flight struct {
 	done    chan struct{}      // closed when the flight has ended
-	stuck   chan struct{}      // closed when it first waits for others
-	round   *round             // of those who joined before the look under way
-	next    *round             // of those who joined since
 	err     error              // why it did not settle; read after done
 	waiters int                // guarded by Coordinator.mu, like the rest
 	again   bool               // somebody joined, or there are news: look once more before ending
@@ -25,19 +22,6 @@ type flight struct {
 	leave   context.CancelFunc // ends left
 
 	watching bool // used by the flight's own goroutine only
-}
-
-// round is one look of a flight, for those who wait for it.
-type round struct {
-	done chan struct{}
-	err  error // read after done
-}
-
-func newRound() *round { return &round{done: make(chan struct{})} }
-
-func (r *round) end(err error) {
-	r.err = err
-	close(r.done)
 }
 
 // fly starts a flight in the background, unless one is under way or it is too
@@ -64,7 +48,7 @@ func (c *Coordinator) lookAnew() {
 
 // start begins a flight. The caller holds mu.
 func (c *Coordinator) start() {
-	f := &flight{done: make(chan struct{}), stuck: make(chan struct{}), round: newRound(), next: newRound()}
+	f := &flight{done: make(chan struct{})}
 	f.left, f.leave = context.WithCancel(context.Background())
 	c.flight = f
 	go c.run(f)
@@ -75,7 +59,7 @@ func (c *Coordinator) start() {
 // returns why the record is not settled. order, if not nil, is given to the
 // flight before it can end.
 func (c *Coordinator) settle(ctx context.Context, order *rotation, enough func() bool) error {
-	f, look := c.join(order)
+	f := c.join(order)
 	defer c.part(f)
 	timeout := time.NewTimer(c.cfg.MaxWait)
 	defer timeout.Stop()
@@ -85,8 +69,8 @@ func (c *Coordinator) settle(ctx context.Context, order *rotation, enough func()
 			return nil
 		}
 		select {
-		case <-look.done:
-			return look.err
+		case <-f.done:
+			return f.err
 		case <-published:
 		case <-ctx.Done():
 			return c.inTheWay(ctx.Err())
@@ -96,27 +80,24 @@ func (c *Coordinator) settle(ctx context.Context, order *rotation, enough func()
 	}
 }
 
-func (c *Coordinator) join(order *rotation) (*flight, *round) {
+func (c *Coordinator) join(order *rotation) *flight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if order != nil {
 		order.also(c.rotation)
 		c.rotation = order
 	}
-	begun := c.flight != nil
-	if !begun {
+	if c.flight == nil {
 		c.start()
+	} else {
+		c.flight.again = true
 	}
 	f := c.flight
-	look := f.round
-	if begun {
-		f.again, look = true, f.next
-	}
 	if f.waiters == 0 && f.left.Err() != nil {
 		f.left, f.leave = context.WithCancel(context.Background())
 	}
 	f.waiters++
-	return f, look
+	return f
 }
 
 func (c *Coordinator) part(f *flight) {
@@ -135,18 +116,11 @@ func (c *Coordinator) run(f *flight) {
 		var rotation *rotationError
 		if f.again && !errors.As(err, &rotation) {
 			f.again = false
-			f.round.end(err)
-			f.round, f.next = f.next, newRound()
 			c.mu.Unlock()
 			continue
 		}
 		f.err, c.obstacle, c.flight, c.rotation = err, err, nil, nil
-		if errors.As(err, &rotation) {
-			c.obstacle = nil // of the order, and not of those who ask for a token
-		}
 		c.rest(err, f.again)
-		f.round.end(err)
-		f.next.end(err)
 		c.mu.Unlock()
 		f.leave()
 		close(f.done)
@@ -204,9 +178,6 @@ func (c *Coordinator) step() error {
 		case Await:
 			return &pendingError{until: c.localTime(plan.At)}
 		case Blocked:
-			if plan.Reason == ReasonRotate { // it says nothing of an ordinary mint
-				return &rotationError{c.blocked(plan)}
-			}
 			return c.blocked(plan)
 		default:
 			if c.cfg.NeverMint {
@@ -337,7 +308,6 @@ func (c *Coordinator) await(f *flight, news <-chan struct{}, obstacle error) boo
 	}
 	if !f.watching {
 		f.watching = true
-		close(f.stuck)
 		c.watch() // its first hint makes up for what happened since the last look
 	}
 	timer := time.NewTimer(worthWaiting(obstacle))

@@ -18,7 +18,7 @@ const (
 
 // Run keeps the credentials of the group that Keep named fresh until ctx ends,
 // as Coordinator.Run does for one. It returns nil, after all mints under way
-// were committed. It does not wait for callers of Token that wait.
+// were committed.
 func (g *Group) Run(ctx context.Context) error {
 	g.setRunning(+1)
 	defer g.setRunning(-1)
@@ -42,7 +42,6 @@ func (g *Group) Run(ctx context.Context) error {
 	close(batches)
 	workers.Wait()
 	g.drain()
-	g.finish(context.WithoutCancel(ctx))
 	return nil
 }
 
@@ -60,7 +59,6 @@ func (g *Group) schedule(ctx context.Context, batches chan<- []*member) {
 			case batches <- batch:
 				continue
 			case <-ctx.Done():
-				g.putBack(batch)
 				return
 			}
 		}
@@ -80,16 +78,6 @@ func (g *Group) schedule(ctx context.Context, batches chan<- []*member) {
 			return
 		}
 	}
-}
-
-// putBack gives a batch that nobody has taken its turn again.
-func (g *Group) putBack(batch []*member) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, m := range batch {
-		g.turn(m, 0)
-	}
-	g.wake() // another Run may be active
 }
 
 // hinted gives a member, or all of them, the next turn.
@@ -167,10 +155,7 @@ func (g *Group) fly(m *member) {
 	go func() {
 		defer func() { <-g.concurrent }()
 		if f := m.Coordinator.fly(); f != nil {
-			select {
-			case <-f.done:
-			case <-f.stuck: // it waits, for as long as its callers do
-			}
+			<-f.done
 		}
 		g.rest(m)
 	}()
@@ -207,7 +192,7 @@ func rest(ctx context.Context, d time.Duration) {
 // accept takes a record that was loaded in bulk, if nothing else is to be done
 // about it, and reports whether it did.
 func (c *Coordinator) accept(l Loaded, clock storeClock) bool {
-	if l.Err != nil || !l.Record.Exists() || l.Record.opened(c.name) != nil || sane(l.Now) != nil {
+	if l.Err != nil || !l.Record.Exists() || l.Record.opened(c.name) != nil {
 		return false
 	}
 	ours := c.traits.Credential
@@ -218,7 +203,7 @@ func (c *Coordinator) accept(l Loaded, clock storeClock) bool {
 	c.readCopy()
 	c.mu.Lock()
 	fine := !c.ahead && len(c.idle) == 0 && c.flight == nil && Relate(c.memory.record(), l.Record) == Level &&
-		c.asKnown(l.Record, l.Now).Plan(l.Now, c.traits, false).Action == Rest
+		l.Record.Plan(l.Now, c.traits, false).Action == Rest
 	if fine {
 		c.quiet = time.Time{}
 	}
@@ -248,9 +233,6 @@ func (c *Coordinator) postpone() bool {
 func (g *Group) rest(m *member) {
 	m.mu.Lock()
 	next := m.nextLook(time.Now()).Sub(g.epoch)
-	if m.flight != nil { // it goes on, and waits for no more than its callers do
-		next = max(next, time.Since(g.epoch)+retryPause())
-	}
 	m.mu.Unlock()
 	g.mu.Lock()
 	if m.hints > 1 || m.hints == 1 && !m.knows(m.hint) {
@@ -297,44 +279,6 @@ func (g *Group) drain() {
 	}
 }
 
-// finish waits for the mints that are under way. A flight that waits does so
-// for its callers, and Run does not wait for those.
-func (g *Group) finish(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 2*g.config.MintTimeout+g.config.Lease)
-	defer cancel()
-	g.mu.RLock()
-	var mints []*flight
-	for _, m := range g.members {
-		if f := m.minting(); f != nil {
-			mints = append(mints, f)
-		}
-	}
-	g.mu.RUnlock()
-	for _, f := range mints {
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-		}
-	}
-}
-
-// minting is the flight that has a mint under way, or nil.
-func (c *Coordinator) minting() *flight {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.underWay == "" {
-		return nil
-	}
-	return c.flight
-}
-
-// busy reports whether c has something that would be lost with it.
-func (c *Coordinator) busy() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.ahead || c.flight != nil
-}
-
 // sweep drops members that nobody keeps or reads.
 func (g *Group) sweep(ctx context.Context) {
 	ticker := time.NewTicker(g.config.IdleAfter)
@@ -347,7 +291,7 @@ func (g *Group) sweep(ctx context.Context) {
 		}
 		g.mu.Lock()
 		for name, m := range g.members {
-			if !m.kept && m.unread.Swap(true) && !m.busy() {
+			if !m.kept && m.unread.Swap(true) {
 				g.drop(name)
 			}
 		}

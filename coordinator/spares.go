@@ -102,15 +102,12 @@ func (r Record) carried(a Attempt) bool {
 }
 
 // unanswered is for an attempt that was given up: its refresh token may have
-// been spent. If there is another one, that is tried first; should it be
-// refused, this one has its turn again, for it was not.
+// been spent. If there is another one, that is tried first.
 func (r Record) unanswered(a Attempt) Record {
 	if len(r.Spares) == 0 || !r.carried(a) {
 		return r
 	}
-	r = r.clone().turned()
-	r.Failure.Refused = 0
-	return r
+	return r.clone().turned()
 }
 
 // Refused is Abandon for an attempt whose refresh token the provider did not

@@ -156,7 +156,7 @@ func (c *Coordinator) load(ctx context.Context) (Record, storeClock, error) {
 	sent := time.Now()
 	record, now, err := c.cfg.store.Load(limited, c.name)
 	if err == nil {
-		err = errors.Join(record.opened(c.name), sane(now))
+		err = record.opened(c.name)
 	}
 	if err = c.answered(ctx, err); err != nil {
 		return Record{}, storeClock{}, err
@@ -169,9 +169,6 @@ func (c *Coordinator) swap(ctx context.Context, old Stamp, next Record, events [
 	defer cancel()
 	sent := time.Now()
 	now, err := c.cfg.store.Swap(limited, c.name, old, next, events...)
-	if err == nil {
-		err = sane(now)
-	}
 	if err = c.answered(ctx, err); err != nil {
 		return err
 	}

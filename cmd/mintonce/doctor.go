@@ -136,6 +136,7 @@ func (a *app) examineStores(ctx context.Context, report *doctor.Report, c *confi
 	if c.Fallback != "" {
 		report.Fallback(c.Fallback)
 	}
+	report.Advise = s.advise
 	if !report.Store(ctx, s.url, s.store) {
 		return
 	}

@@ -36,7 +36,7 @@ func getenv(name string) string { return os.Getenv(name) }
 func (f *flags) add(to *pflag.FlagSet) {
 	to.StringVar(&f.config, "config", "", "`FILE` to read settings from,\nsee mintonce.example.yml")
 	to.StringVar(&f.store, "store", "", "`URL` of the records: redis://HOST:PORT/DB,\nrediss://..., redis+sentinel://...,\nredis+cluster://... or file:DIR\n(default file: in the user's state folder)")
-	to.StringVar(&f.fallback, "fallback", "", "file:`DIR` of a last-known-good copy, used\nwhile Redis is away")
+	to.StringVar(&f.fallback, "fallback", "", "`file:DIR` of a last-known-good copy, used\nwhile Redis is away")
 	to.StringVar(&f.prefix, "prefix", "", "`PREFIX` of all keys, separates fleets\n(default mintonce)")
 	to.StringVar(&f.sealKeys, "seal-key-file", "", "`FILE` of the keys that encrypt tokens at rest,\nmade by mintonce seal-key (default none)")
 	to.StringVar(&f.instance, "instance", "", "`NAME` of this process in records and history\n(default HOST-PID)")

@@ -87,11 +87,28 @@ func (l clientLog) Printf(ctx context.Context, format string, args ...any) {
 
 // explain names the store in an error of Redis, and where its password is set.
 func (s *session) explain(err error) error {
+	if text := advice(err); text != "" {
+		return &storeError{fmt.Sprintf("store %s: %s", s.url, text), err}
+	}
+	return err
+}
+
+// advise is explain where the store is named already.
+func (s *session) advise(err error) error {
+	if text := advice(err); text != "" {
+		return &storeError{text, err}
+	}
+	return err
+}
+
+// advice is what an error of Redis says, with where its password is set; of any
+// other error it is empty.
+func advice(err error) string {
 	var problem *redisstore.Error
 	if !errors.As(err, &problem) {
-		return err
+		return ""
 	}
-	text := fmt.Sprintf("store %s: %s", s.url, problem.Problem)
+	text := problem.Problem
 	if problem.Remedy != "" {
 		text += ": " + problem.Remedy
 	}
@@ -100,7 +117,7 @@ func (s *session) explain(err error) error {
 			text += " (as part of --store, or in " + passwordVariable + ")"
 		}
 	}
-	return &storeError{text, err}
+	return text
 }
 
 // storeError is an error in the words of the command.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,7 +54,20 @@ func (s *shot) configured(command string) error {
 	if s.source != nil {
 		return nil
 	}
-	return misused("%s needs to know where %s comes from: list it in the config file, or add --wechat-appid", command, s.name)
+	others := s.session.cfg.Names()
+	if len(others) == 0 {
+		return misused("%s needs to know where %s comes from: list it in the config file, or add --wechat-appid", command, s.name)
+	}
+	return misused("%s needs to know where %s comes from, and flags and config describe %s only: name that, or add %s to the config file", command, s.name, few(others), s.name)
+}
+
+// few are the first of some names.
+func few(names []string) string {
+	const most = 5
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:most], ", ") + ", ..."
 }
 
 // explain says what the command's user can do about err.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -89,6 +90,9 @@ func (s *session) overview(ctx context.Context, names []string) statusview.Overv
 func (a *app) showStatus(ctx context.Context, s *session, names []string, options statusOptions) error {
 	overview := s.overview(ctx, names)
 	err := overview.Err()
+	if err == nil && len(names) == 1 && !options.json {
+		err = s.stranger(overview.Tokens[0].Status)
+	}
 	if err == nil || len(names) > 1 || options.json {
 		if failed := writeOverview(a.stdout, overview, options); failed != nil {
 			return failed
@@ -98,6 +102,20 @@ func (a *app) showStatus(ctx context.Context, s *session, names []string, option
 		return err
 	}
 	return nil
+}
+
+// stranger is an error for a name of which neither the store nor the config
+// knows anything: it is probably a typing mistake.
+func (s *session) stranger(status coordinator.Status) error {
+	_, known := s.cfg.Tokens[status.Name]
+	if known || status.Revision != 0 || len(s.cfg.Refused) > 0 {
+		return nil
+	}
+	text := fmt.Sprintf("%s: no record in %s, and not in this config", status.Name, s.url)
+	if names := s.cfg.Names(); len(names) > 0 {
+		text += ", which has " + few(names)
+	}
+	return errors.New(text)
 }
 
 func writeOverview(w io.Writer, overview statusview.Overview, options statusOptions) error {

@@ -66,6 +66,9 @@ func (c *Config) checkStores() error {
 		}
 	}
 	if c.Fallback != "" {
+		if strings.HasPrefix(c.Fallback, "/") || strings.HasPrefix(c.Fallback, ".") {
+			return c.wrong("fallback", "is a path", "write it as %s", printable("file:"+c.Fallback))
+		}
 		u, err := storeurl.Parse(c.Fallback)
 		if err != nil {
 			return c.wrong("fallback", err.Error(), "")

@@ -136,13 +136,29 @@ func (r *reader) texts(add func(string)) func(node) {
 
 // mapping reads a mapping whose keys are known.
 func (r *reader) mapping(n node, known map[string]func(node)) {
+	whole := n
 	r.entries(n, func(key string, n node) {
 		read, ok := known[key]
 		if !ok {
-			r.fail(node{yaml: &yaml.Node{Line: n.key}, path: n.path}, "is not a key that mintonce knows", suggest(key, known))
+			r.fail(node{yaml: &yaml.Node{Line: n.key}, path: n.path}, "is not a key that mintonce knows", suggest(key, known, missing(whole)...))
 			return
 		}
 		read(n)
+	})
+}
+
+// required are keys without which their mapping says nothing.
+var required = []string{"appid", "corpid", "agent", "of", "name", "tokens"}
+
+// missing are the required keys that a mapping does not have.
+func missing(n node) []string {
+	return slices.DeleteFunc(slices.Clone(required), func(key string) bool {
+		for i := 0; n.yaml.Kind == yaml.MappingNode && i < len(n.yaml.Content); i += 2 {
+			if n.yaml.Content[i].Value == key {
+				return true
+			}
+		}
+		return false
 	})
 }
 

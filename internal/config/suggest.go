@@ -6,11 +6,13 @@ import (
 	"strings"
 )
 
-// suggest names the known key that was probably meant, or all of them.
-func suggest[V any](key string, known map[string]V) string {
+// suggest names the known key that was probably meant, or all of them. Of those
+// that are equally like it, it is one of those that are missed.
+func suggest[V any](key string, known map[string]V, missed ...string) string {
 	best, distance := "", 3
 	for _, candidate := range slices.Sorted(maps.Keys(known)) {
-		if d := edits(strings.ToLower(key), candidate); d < distance {
+		d := edits(strings.ToLower(key), candidate)
+		if d < distance || d == distance && best != "" && slices.Contains(missed, candidate) && !slices.Contains(missed, best) {
 			best, distance = candidate, d
 		}
 	}

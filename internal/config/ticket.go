@@ -62,6 +62,9 @@ func (c *Config) checkOf(name string) error {
 				candidates[name] = t
 			}
 		}
+		if len(candidates) == 0 {
+			return c.wrong(key, "names "+printable(of)+", and this config has no token of WeChat", "add %s with wechat: {appid: ...}", printable(of))
+		}
 		remedy := strings.Replace(suggest(of, candidates), "the keys are", "the tokens of WeChat are", 1)
 		return c.wrong(key, "names "+printable(of)+", which is not a token of this config", "%s", remedy)
 	case t.WeChat == nil:

@@ -30,6 +30,9 @@ type Finding struct {
 
 // Report collects findings and writes each as it comes.
 type Report struct {
+	// Advise, if set, adds to an error of the store what to do about it.
+	Advise func(error) error
+
 	out    io.Writer
 	failed int
 }
@@ -42,9 +45,9 @@ func (r *Report) Add(f Finding) {
 	if f.Level == Fail {
 		r.failed++
 	}
-	text := plain.Line(f.Text)
+	text := plain.Clean(f.Text)
 	if f.Remedy != "" {
-		text += ": " + plain.Line(f.Remedy)
+		text += ": " + plain.Clean(f.Remedy)
 	}
 	fmt.Fprintf(r.out, "%-5s %-12s %s\n", f.Level, f.About, text)
 }
@@ -61,7 +64,12 @@ func (r *Report) warn(about, remedy, text string, args ...any) {
 }
 
 // fail adds an error, whose text has the remedy.
-func (r *Report) fail(about string, err error) { r.Add(Finding{Fail, about, plain.Text(err), ""}) }
+func (r *Report) fail(about string, err error) {
+	if r.Advise != nil {
+		err = r.Advise(err)
+	}
+	r.Add(Finding{Fail, about, err.Error(), ""})
+}
 
 // probeTimeout bounds one check.
 const probeTimeout = 5 * time.Second

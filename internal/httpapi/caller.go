@@ -174,7 +174,11 @@ func (d *denial) problem() *problem {
 		p.retryAfter = d.after
 		return p
 	}
-	p := newProblem("unauthorized", http.StatusUnauthorized, "a key is needed", "send the header Authorization: Bearer KEY with the key of a client of this server")
+	title, detail := "a key is needed", "send the header Authorization: Bearer KEY with the key of a client of this server"
+	if d.reason == wrongKey {
+		title, detail = "this key is not known", "send a key that mintonce client has printed, and whose hash stands under clients in the config of this server"
+	}
+	p := newProblem("unauthorized", http.StatusUnauthorized, title, "%s", detail)
 	p.header = [2]string{"WWW-Authenticate", `Bearer realm="mintonce"`}
 	return p
 }

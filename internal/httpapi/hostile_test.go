@@ -53,10 +53,11 @@ func TestPathTricks(t *testing.T) {
 	}
 }
 
-// TestStrangersLearnNothing: whoever has no key, or a wrong one, gets the same
-// answer to the byte, for tokens that there are and for others.
+// TestStrangersLearnNothing: whoever has no key gets the same answer to the
+// byte, for tokens that there are and for others; and so does whoever has a wrong
+// one.
 func TestStrangersLearnNothing(t *testing.T) {
-	answers := make(map[string]bool)
+	answers := map[bool]map[string]bool{true: {}, false: {}} // by whether there was a key
 	for _, credentials := range []map[string]httpapi.Credential{{"shop": live()}, {}, merchants(100, live())} {
 		for _, key := range []string{"", "guess", digest(shopKey), shopKey[1:], shopKey + "x", strings.ToUpper(shopKey)} {
 			for _, q := range []request{
@@ -67,12 +68,19 @@ func TestStrangersLearnNothing(t *testing.T) {
 				q.key = key
 				// A new handler each time, because wrong keys are counted.
 				w := q.send(t, httpapi.New(httpapi.Config{Credentials: credentials, Clients: clients}))
-				answers[fmt.Sprint(w.Code, w.Header(), w.Body)] = true
+				answers[key != ""][fmt.Sprint(w.Code, w.Header(), w.Body)] = true
 			}
 		}
 	}
-	if len(answers) != 1 {
-		t.Errorf("%d different answers: %v", len(answers), answers)
+	for keyed, all := range answers {
+		if len(all) != 1 {
+			t.Errorf("%d different answers, with a key %t: %v", len(all), keyed, all)
+		}
+		for text := range all {
+			if strings.Contains(text, "this key is not known") != keyed {
+				t.Errorf("with a key %t: %s", keyed, text)
+			}
+		}
 	}
 }
 

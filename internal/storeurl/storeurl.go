@@ -37,6 +37,9 @@ func Parse(text string) (URL, error) {
 	if !strings.HasPrefix(text, "redis") {
 		return URL{}, errors.New("is not the name of a store: the forms are " + Forms)
 	}
+	if _, rest, found := strings.Cut(text, ":"); found && !strings.HasPrefix(rest, "//") {
+		return URL{}, errors.New("lacks // after the first colon: write redis://HOST:PORT/DB")
+	}
 	options, err := redisstore.ParseURL(text)
 	if err != nil {
 		var wrong *redisstore.URLError

@@ -26,6 +26,7 @@ func TestParse(t *testing.T) {
 		{"redis+other://a:1", "", "the scheme is not known"},
 		{"redis://:pw-secret@example.test/one", "", "the database is not a number"},
 		{"redis://:pw-secret/@example.test", "", "the password has a character"},
+		{"redis:127.0.0.1", "", "lacks // after the first colon: write redis://HOST:PORT/DB"},
 		{"redis://ex ample", "", "host 1 is neither"},
 		{"redis+sentinel://a:1/my\x1bmaster", "", "the master's name has"},
 		{"file:/a\nb", "", "control character"},
