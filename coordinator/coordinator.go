@@ -34,6 +34,7 @@ type Coordinator struct {
 	obstacle error     // why the last flight did not settle
 	away     bool      // the store did not answer the last time
 	missed   bool      // the last look failed: what it was for is still to be found out
+	told     bool      // of news that no look has taken in yet
 	rotation *rotation // asked for and not begun
 	early    int64     // the generation for which an early report was counted
 	running  int       // calls of Run

@@ -40,7 +40,7 @@ func (c *Coordinator) fly() *flight {
 func (c *Coordinator) lookAnew() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.quiet = time.Time{}
+	c.quiet, c.told = time.Time{}, true
 	if c.flight != nil {
 		c.flight.again = true
 	}
@@ -197,7 +197,7 @@ func (c *Coordinator) dueByItsOwnAccount() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	plan := c.planAt(time.Now(), c.rotation)
-	return c.hinted() && !c.ahead && !c.missed && c.clock.slept() == 0 && plan.Action == Mint && plan.Reason == ReasonDue
+	return c.hinted() && !c.ahead && !c.missed && !c.told && c.clock.slept() == 0 && plan.Action == Mint && plan.Reason == ReasonDue
 }
 
 // plan decides on what this process remembers.

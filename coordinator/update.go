@@ -181,7 +181,7 @@ func (c *Coordinator) swap(ctx context.Context, old Stamp, next Record, events [
 // and copies it to the fallback.
 func (c *Coordinator) keep(r Record, clock storeClock) {
 	c.mu.Lock()
-	c.missed = false
+	c.missed, c.told = false, false
 	was := c.away
 	c.away = false
 	c.mu.Unlock()

@@ -51,9 +51,6 @@ func (w *world) judgeNews() {
 	quiet := latest(w.renewed, w.disturbed)
 	w.mu.Unlock()
 	stored := w.backend.record().Grant
-	if stored.Reason == coordinator.ReasonDue && w.refreshes != nil {
-		return // all want to mint, and queue for the lock: slowly, from far away (seed 500065)
-	}
 	for _, m := range w.machines {
 		p := m.current()
 		if p == nil || !m.runs || time.Since(latest(quiet, p.disturbedUntil())) < told || w.excuse() != "" {
