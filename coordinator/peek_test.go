@@ -70,6 +70,9 @@ func TestGlance(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := c.Drain(t.Context()); err != nil { // the lock is released after the token is there
+			t.Fatal(err)
+		}
 		calls := faults.Calls(storetest.Load)
 		before, err := c.Glance()
 		if err != nil || before.State != "live" || before.Generation != token.Generation || before.MintedBy != "me" || before.NextStep.Action != coordinator.Rest ||

@@ -113,7 +113,8 @@ func (w *world) misjudged(p *process, value string) bool {
 // accepts gives it out, whatever goes on; in calm times, everybody has one.
 func (w *world) judgeFailure(p *process, known coordinator.Record, err error) {
 	value := known.Grant.Value
-	if own := w.provider.unsaved(p); own != nil && !w.rotating {
+	const commit = 2 * time.Second // until it is served unsaved
+	if own := w.provider.unsaved(p); own != nil && !w.rotating && time.Since(time.Unix(0, own.call.since.Load())) > commit {
 		value = own.value // it goes for the one that the store has, though that may outlive it (seed 40125)
 	}
 	left := time.Until(w.provider.refused(value))

@@ -46,6 +46,7 @@ type minting struct {
 	begun    coordinator.Stamp   // the write that announced it
 	late     atomic.Bool         // it arrived when the fleet had given the attempt up
 	answered atomic.Bool         // the coordinator has the token
+	since    atomic.Int64        // from then on, in nanoseconds
 	saved    atomic.Bool         // and has written something since
 	requests atomic.Int32        // that the provider has got of it
 	lost     atomic.Bool         // nobody remembers any more that it was announced
@@ -266,6 +267,7 @@ func (s source) mint(ctx context.Context, force bool) (coordinator.Token, error)
 		p.world.note(p, "mint failed: %v", err)
 		return coordinator.Token{}, err
 	}
+	call.since.Store(time.Now().UnixNano())
 	call.answered.Store(token.Value != "") // nonsense is none
 	return token, nil
 }
