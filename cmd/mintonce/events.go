@@ -19,9 +19,10 @@ type eventLog struct {
 	log  *slog.Logger
 	most slog.Level // no event is logged at a higher level
 
-	mu        sync.Mutex         // guards all below
-	trouble   map[trouble]string // what was logged last
-	storeAway bool
+	store *outage
+
+	mu      sync.Mutex         // guards trouble
+	trouble map[trouble]string // what was logged last
 }
 
 // trouble is what lasts.
@@ -34,7 +35,7 @@ type trouble struct {
 var lasting = []coordinator.EventKind{coordinator.EventFailed, coordinator.EventUnanswered, coordinator.EventCopyFailed, coordinator.EventUnsaved}
 
 func newEventLog(log *slog.Logger, most slog.Level) *eventLog {
-	return &eventLog{log: log, most: most, trouble: make(map[trouble]string)}
+	return &eventLog{log: log, most: most, store: newOutage(log, min(slog.LevelWarn, most)), trouble: make(map[trouble]string)}
 }
 
 // forget ends the trouble of a token.
@@ -53,6 +54,14 @@ func (l *eventLog) end(name string) {
 
 // observe is a coordinator.Config.Observer.
 func (l *eventLog) observe(e coordinator.Event) {
+	switch e.Kind {
+	case coordinator.EventStoreAway:
+		l.store.away(plain.Clean(e.Detail))
+		return
+	case coordinator.EventStoreBack:
+		l.store.back()
+		return
+	}
 	level := min(levelOf(e), l.most)
 	if l.known(e) {
 		level = slog.LevelDebug
@@ -93,10 +102,6 @@ func (l *eventLog) known(e coordinator.Event) bool {
 	switch {
 	case e.Kind == coordinator.EventMinted || e.Kind == coordinator.EventConfirmed:
 		l.end(e.Name)
-	case e.Kind == coordinator.EventStoreAway || e.Kind == coordinator.EventStoreBack:
-		was := l.storeAway
-		l.storeAway = e.Kind == coordinator.EventStoreAway
-		return was == l.storeAway
 	case slices.Contains(lasting, e.Kind) && levelOf(e) != slog.LevelDebug:
 		what := requestID.ReplaceAllString(e.Detail, "")
 		key := trouble{e.Name, e.Kind}
@@ -106,6 +111,9 @@ func (l *eventLog) known(e coordinator.Event) bool {
 	}
 	return false
 }
+
+// unlocked is the detail of a mint without the store.
+const unlocked = "minted without a lock while the store was away"
 
 // levelOf: a warning heals by itself, an error needs somebody.
 func levelOf(e coordinator.Event) slog.Level {
@@ -121,8 +129,13 @@ func levelOf(e coordinator.Event) slog.Level {
 	case coordinator.EventMismatch, coordinator.EventUnreadable, coordinator.EventCopyFailed, coordinator.EventForeign:
 		return slog.LevelError
 	case coordinator.EventOverlapped, coordinator.EventExpired, coordinator.EventForked, coordinator.EventBudget,
-		coordinator.EventLockLost, coordinator.EventUnsaved, coordinator.EventStoreAway:
+		coordinator.EventLockLost, coordinator.EventUnsaved:
 		return slog.LevelWarn
+	case coordinator.EventMinted, coordinator.EventConfirmed:
+		if e.Detail == unlocked {
+			return slog.LevelWarn
+		}
+		return slog.LevelInfo
 	default:
 		return slog.LevelInfo
 	}

@@ -2,12 +2,17 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/redisstore"
 )
 
 // lines is what a log at level info shows of events.
@@ -58,9 +63,49 @@ func TestTroubleOfTheStoreIsLoggedOnce(t *testing.T) {
 		event(coordinator.EventStoreBack, "b"), event(coordinator.EventStoreBack, "a"),
 		event(coordinator.EventStoreAway, "c"),
 	), "\n")
-	if strings.Count(got, "\n") != 2 || !strings.Contains(got, `msg="store away" token=a`) || !strings.Contains(got, `msg="store back" token=b`) || !strings.Contains(got, `msg="store away" token=c`) {
+	if strings.Count(got, "\n") != 2 || strings.Count(got, `level=WARN msg="the store does not answer"`) != 2 || strings.Count(got, `level=INFO msg="the store answers again" after=1s`) != 1 {
 		t.Errorf("got\n%s", got)
 	}
+}
+
+func TestMintWithoutTheStoreIsAWarning(t *testing.T) {
+	got := lines(slog.LevelError, coordinator.Event{Kind: coordinator.EventMinted, Detail: "minted without a lock while the store was away"})
+	if len(got) != 1 || !strings.Contains(got[0], "level=WARN msg=minted") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestOutageOfAStoreAtRest: nobody calls the store, and yet its outage is told
+// with its end, when the connection that follows changes breaks.
+func TestOutageOfAStoreAtRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		o := newOutage(slog.New(slog.NewTextHandler(&out, nil)), slog.LevelWarn)
+		defer o.close()
+		ends := time.Now().Add(20 * time.Second)
+		o.ping = func(context.Context) error {
+			if time.Now().Before(ends) {
+				return errors.New("refused")
+			}
+			return nil
+		}
+		lost := &redisstore.Error{Op: "follow the changes", Problem: "the connection broke"}
+		o.warn(lost)
+		o.warn(lost)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		got := out.String()
+		if strings.Count(got, "\n") != 2 || !strings.Contains(got, `level=WARN msg="the store does not answer" detail="follow the changes: the connection broke"`) || !strings.Contains(got, `level=INFO msg="the store answers again" after=20s`) {
+			t.Errorf("an outage:\n%s", got)
+		}
+		out.Reset()
+		o.warn(lost)
+		o.warn(errors.New("redisstore: something else"))
+		synctest.Wait()
+		if got := out.String(); strings.Count(got, "level=WARN") != 2 || strings.Contains(got, "does not answer") || strings.Contains(got, "redisstore") {
+			t.Errorf("a connection that broke, and something else:\n%s", got)
+		}
+	})
 }
 
 func TestTroubleIsThatOfOneToken(t *testing.T) {

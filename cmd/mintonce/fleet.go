@@ -52,6 +52,7 @@ func (a *app) newFleet(s *session) (*fleet, error) {
 		log: a.log, session: s, events: newEventLog(a.log, slog.LevelError), meter: newMeter(), feed: feed.New(s.store.Store),
 		known: make(map[string]identity), told: make(map[string]bool), opening: make(map[string]config.Source),
 	}
+	f.events.store = s.outage
 	var err error
 	f.group, err = coordinator.NewGroup(f.meter.Store(s.store.Store), f.open, coordinator.GroupConfig{Config: coordinator.Config{
 		Instance: s.cfg.Instance, MaxWait: tokenWait, Observer: f.observe, Fallback: s.fallback,

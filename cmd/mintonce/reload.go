@@ -43,6 +43,7 @@ type reloader struct {
 	hangup  chan os.Signal
 	tls     *tlsfiles.Server // nil without TLS
 	differ  string           // the keys that were warned of last
+	bad     bool             // the config was refused last
 	refused string           // what was said last of a certificate that cannot be used
 
 	keysRefused string // what was said last of seal keys that cannot be used
@@ -109,7 +110,12 @@ func (r *reloader) reload(ctx context.Context, asked bool) bool {
 	}
 	if err != nil {
 		r.tell(asked, slog.LevelError, "config refused: the one before stays in use", err)
+		r.bad = true
 		return true
+	}
+	if r.bad {
+		r.log.Info("config is good again")
+		r.bad = false
 	}
 	others := !reflect.DeepEqual(r.config.Clients, c.Clients) // who may do what has changed
 	if err := r.apply(ctx, c, d); err != nil {

@@ -78,7 +78,7 @@ func start(t *testing.T, files map[string]string) *running {
 		t.Fatal(err)
 	}
 	a := &app{log: slog.New(slog.NewTextHandler(r.out, nil))}
-	f, err := a.firstFleet(t.Context(), &session{cfg: c, log: a.log, store: storeurl.Opened{Store: store}})
+	f, err := a.firstFleet(t.Context(), &session{cfg: c, log: a.log, outage: newOutage(a.log, slog.LevelWarn), store: storeurl.Opened{Store: store}})
 	if err != nil {
 		t.Fatal(err)
 	}

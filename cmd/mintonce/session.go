@@ -30,6 +30,7 @@ type session struct {
 	store    storeurl.Opened
 	fallback coordinator.Store        // nil without one
 	sealed   []*sealedstore.Store     // store and fallback, if their tokens are sealed
+	outage   *outage                  // of the store
 	behind   *coordinator.Coordinator // of the token with which a ticket is got; nil without one
 }
 
@@ -41,10 +42,8 @@ func (a *app) open(c *config.Config, amiss slog.Level) (*session, error) {
 		return nil, err
 	}
 	redis.SetLogger(clientLog{a.log}) // by itself it would write to stderr
-	s := &session{cfg: c, log: a.log, url: url}
-	options := storeurl.Options{Prefix: c.Prefix, Password: getenv(passwordVariable), Warn: func(err error) {
-		a.log.Log(context.Background(), amiss, plain.Text(err))
-	}}
+	s := &session{cfg: c, log: a.log, url: url, outage: newOutage(a.log, amiss)}
+	options := storeurl.Options{Prefix: c.Prefix, Password: getenv(passwordVariable), Warn: s.outage.warn}
 	if c.Fallback != "" {
 		fallback, err := storeurl.Parse(c.Fallback)
 		if err != nil {
@@ -62,6 +61,12 @@ func (a *app) open(c *config.Config, amiss slog.Level) (*session, error) {
 	if err := s.seal(); err != nil {
 		s.close()
 		return nil, err
+	}
+	if names := c.Names(); len(names) > 0 && amiss >= slog.LevelWarn {
+		s.outage.ping = func(ctx context.Context) error {
+			_, _, err := s.store.Load(ctx, names[0])
+			return err
+		}
 	}
 	return s, nil
 }
@@ -129,7 +134,10 @@ type storeError struct {
 func (e *storeError) Error() string { return e.text }
 func (e *storeError) Unwrap() error { return e.err }
 
-func (s *session) close() { _ = s.store.Close() } // there is nobody left to tell
+func (s *session) close() {
+	s.outage.close()
+	_ = s.store.Close() // there is nobody left to tell
+}
 
 // source is that of a configured token; nil for any other.
 func (s *session) source(name string) (coordinator.Source, error) {
