@@ -131,6 +131,9 @@ func (w *world) judgeBegin(p *process, before, next coordinator.Record) {
 	if len(next.Attempts) == 0 || next.Stamp() == before.Stamp() || !descends(next, before.Stamp()) {
 		return
 	}
+	if next.Grant.Value != before.Grant.Value {
+		return // what the store had lost is put back with the same write, and that is due (seed 600248)
+	}
 	const drift = 5 * time.Second // of a process's idea of the store's clock
 	a := next.Attempts[len(next.Attempts)-1]
 	if a.By != p.name || a.BeganAt != next.Revision() || a.Reason == coordinator.ReasonRotate || w.jumpedSince(time.Now().Add(-2*w.provider.life)) {
