@@ -6,7 +6,8 @@ import "time"
 // of its successor, such as a program that caches it for as long as it is told.
 // At a provider where each mint ends the token before it, that is not the
 // token's own end: the next mint is planned for earlier, and the overlap is all
-// that is left from then on. It asks nobody. Mints that nobody planned, by
+// that is left from then on; none at all for a Rotating source, whose overlap is
+// that of refresh tokens. It asks nobody. Mints that nobody planned, by
 // strangers, operators or reports, may end the token before.
 func (c *Coordinator) KeepUntil(token Token) time.Time {
 	end := token.ExpiresAt()
@@ -21,7 +22,10 @@ func (c *Coordinator) KeepUntil(token Token) time.Time {
 		}
 	}
 	c.mu.Unlock()
-	return earlier(end, mint.Add(c.traits.Overlap))
+	if c.traits.Kind != Rotating {
+		mint = mint.Add(c.traits.Overlap)
+	}
+	return earlier(end, mint)
 }
 
 // Accepted returns the fingerprints of the tokens that the provider accepts, as

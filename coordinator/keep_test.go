@@ -81,3 +81,27 @@ func TestAccepted(t *testing.T) {
 		}
 	})
 }
+
+// The overlap of a rotating source is that of its refresh tokens.
+func TestKeepUntilOfARotatingSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := newProvider()
+		source.traits.Kind = coordinator.Rotating
+		c, err := coordinator.New("shop", source, storetest.NewMemory(), coordinator.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := c.Token(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, err := c.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		planned := time.Now().Add(status.RefreshAt.Sub(status.Now))
+		if got := c.KeepUntil(token); got.Sub(planned).Abs() > time.Second {
+			t.Errorf("until %s, want %s", got, planned)
+		}
+	})
+}
