@@ -100,7 +100,7 @@ type instanceAnswer struct {
 type moment struct {
 	Name string    `json:"name"`
 	At   time.Time `json:"at"` // the store's clock
-	In   int64     `json:"in"` // milliseconds
+	In   int64     `json:"in_ms"`
 }
 
 // sooner returns the sooner of the two.

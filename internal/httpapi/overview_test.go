@@ -81,16 +81,16 @@ func TestOverview(t *testing.T) {
 		roster  coordinator.Roster
 		want    string
 	}{
-		{"all", nil, "", roster, `{"tokens":4,"usable":3,"warning":1,"critical":1,"end":{"name":"Market","at":"2026-03-14T12:30:00Z","in":1800000},` +
-			`"refresh":{"name":"Market","at":"2026-03-14T12:15:00Z","in":900000},"instance":"me",` +
+		{"all", nil, "", roster, `{"tokens":4,"usable":3,"warning":1,"critical":1,"end":{"name":"Market","at":"2026-03-14T12:30:00Z","in_ms":1800000},` +
+			`"refresh":{"name":"Market","at":"2026-03-14T12:15:00Z","in_ms":900000},"instance":"me",` +
 			`"instances":[{"instance":"me","id":"1","mints":true,"since":"2026-03-14T09:00:00Z","seen":"2026-03-14T09:00:00Z","tokens":4}]}`},
-		{"own", clients, shopKey, roster, `{"tokens":1,"usable":1,"warning":0,"critical":0,"end":{"name":"shop","at":"2026-03-14T13:00:00Z","in":3600000},` +
-			`"refresh":{"name":"shop","at":"2026-03-14T12:30:00Z","in":1800000},"instance":"me",` +
+		{"own", clients, shopKey, roster, `{"tokens":1,"usable":1,"warning":0,"critical":0,"end":{"name":"shop","at":"2026-03-14T13:00:00Z","in_ms":3600000},` +
+			`"refresh":{"name":"shop","at":"2026-03-14T12:30:00Z","in_ms":1800000},"instance":"me",` +
 			`"instances":[{"instance":"me","id":"1","mints":true,"since":"2026-03-14T09:00:00Z","seen":"2026-03-14T09:00:00Z"}]}`},
-		{"no roster", clients, shopKey, nil, `{"tokens":1,"usable":1,"warning":0,"critical":0,"end":{"name":"shop","at":"2026-03-14T13:00:00Z","in":3600000},` +
-			`"refresh":{"name":"shop","at":"2026-03-14T12:30:00Z","in":1800000},"instance":"me","instances":[]}`},
-		{"store away", clients, blindKey, roll{err: errors.New("redisstore: gone")}, `{"tokens":1,"usable":1,"warning":0,"critical":0,"end":{"name":"other","at":"2026-03-14T14:00:00Z","in":7200000},` +
-			`"refresh":{"name":"other","at":"2026-03-14T13:00:00Z","in":3600000},"instance":"me","instances":[],"instances_error":"gone"}`},
+		{"no roster", clients, shopKey, nil, `{"tokens":1,"usable":1,"warning":0,"critical":0,"end":{"name":"shop","at":"2026-03-14T13:00:00Z","in_ms":3600000},` +
+			`"refresh":{"name":"shop","at":"2026-03-14T12:30:00Z","in_ms":1800000},"instance":"me","instances":[]}`},
+		{"store away", clients, blindKey, roll{err: errors.New("redisstore: gone")}, `{"tokens":1,"usable":1,"warning":0,"critical":0,"end":{"name":"other","at":"2026-03-14T14:00:00Z","in_ms":7200000},` +
+			`"refresh":{"name":"other","at":"2026-03-14T13:00:00Z","in_ms":3600000},"instance":"me","instances":[],"instances_error":"gone"}`},
 	}
 	for _, test := range tests {
 		handler := httpapi.New(httpapi.Config{Credentials: ward(), Clients: test.clients, Instance: "me", Roster: test.roster})

@@ -53,7 +53,7 @@ function drawFigures() {
   const passed = performance.now() - received;
   const moment = (value, key) => {
     if (!value) return { value: '–', text: t(`figure.${key}.none`) };
-    const left = value.in - passed;
+    const left = value.in_ms - passed;
     return { value: left > 0 ? duration(left) : t('now'), text: t(`figure.${key}.text`, { at: clock(Date.parse(value.at)), name: value.name }) };
   };
   const alive = overview.instances.length;
