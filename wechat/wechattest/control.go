@@ -20,6 +20,18 @@ type order struct {
 	Endpoint Endpoint `json:"endpoint"`
 }
 
+// controls are what there is below /sandbox/.
+const controls = `no such control. There are:
+
+GET  /sandbox/stats    what the provider saw
+GET  /sandbox/log      each request of late
+POST /sandbox/fault    {"kind":"errcode","code":-1,"times":3}
+POST /sandbox/mint     {"app":"APPID","endpoint":"stable"} or "classic"
+POST /sandbox/revoke   {"app":"APPID"}
+POST /sandbox/clear    no faults any more
+POST /sandbox/release  lets go of what is held back
+`
+
 // serveControl serves /sandbox/, as the package comment describes it.
 func (f *Fake) serveControl(w http.ResponseWriter, r *http.Request) {
 	switch r.Method + " " + r.URL.Path {
@@ -36,7 +48,7 @@ func (f *Fake) serveControl(w http.ResponseWriter, r *http.Request) {
 	case "POST /sandbox/fault", "POST /sandbox/mint", "POST /sandbox/revoke":
 		f.serveOrder(w, r)
 	default:
-		http.Error(w, "no such control; see the documentation of package wechattest", http.StatusNotFound)
+		http.Error(w, controls, http.StatusNotFound)
 	}
 }
 
@@ -64,6 +76,12 @@ func (f *Fake) obey(path string, o order) string {
 	case "/sandbox/fault":
 		return f.obeyFault(o)
 	case "/sandbox/mint":
+		switch o.Endpoint { // the ends of the paths, as people call them
+		case "token":
+			o.Endpoint = Classic
+		case "stable_token":
+			o.Endpoint = Stable
+		}
 		if o.Endpoint != Classic && o.Endpoint != Stable && o.Endpoint != WeCom {
 			return "endpoint must be classic, stable or wecom"
 		}

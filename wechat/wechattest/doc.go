@@ -28,6 +28,6 @@
 //	                       its delay is a text, such as "250ms"
 //	POST /sandbox/clear    removes all faults and lets go of what they hold
 //	POST /sandbox/release  lets go of the requests that faults hold; the faults stay
-//	POST /sandbox/mint     {"app":"wx...","endpoint":"classic"}: mints as another program would
+//	POST /sandbox/mint     {"app":"wx...","endpoint":"classic"}: mints as another program would; or "stable", "wecom"
 //	POST /sandbox/revoke   {"app":"wx..."}: ends all tokens of the app
 package wechattest

@@ -237,6 +237,18 @@ func TestControlOverHTTP(t *testing.T) {
 	}
 }
 
+func TestControlTellsOfItself(t *testing.T) {
+	c := newClient(t, wechattest.Config{})
+	if status, _, text := c.raw("GET", "/sandbox/nothing", ""); status != 404 || !strings.Contains(text, "POST /sandbox/mint ") || !strings.Contains(text, "GET  /sandbox/stats ") {
+		t.Errorf("%d %s", status, text)
+	}
+	for _, endpoint := range []string{"token", "stable_token"} { // as the paths are called
+		if status, _, text := c.raw("POST", "/sandbox/mint", `{"app":"`+wechattest.AppID+`","endpoint":"`+endpoint+`"}`); status != 200 {
+			t.Errorf("%s: %d %s", endpoint, status, text)
+		}
+	}
+}
+
 func TestControlRefusesNonsense(t *testing.T) {
 	c := newClient(t, wechattest.Config{})
 	for _, order := range []struct {
