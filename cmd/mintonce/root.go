@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/mintonce/mintonce/internal/config"
@@ -104,12 +105,32 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or config.`,
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		cmd.Flags().SortFlags = false
+		if heeded, few := heedsOnly[cmd.Name()]; few {
+			helpWith(cmd, heeded)
+		}
 		if cmd.Name() == "completion" {
 			// Not runnable, it would answer a wrong shell with help and success.
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		}
 	}
 	return root
+}
+
+// heedsOnly are the common flags of commands that heed few of them.
+var heedsOnly = map[string][]string{
+	"sandbox":  {"log-level", "log-format"},
+	"client":   {"config"},
+	"seal-key": nil,
+	"version":  nil,
+}
+
+// helpWith leaves the common flags out of a command's help, but for those that
+// it heeds.
+func helpWith(cmd *cobra.Command, heeded []string) {
+	cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) { f.Hidden = !slices.Contains(heeded, f.Name) })
+		cmd.Root().HelpFunc()(cmd, args)
+	})
 }
 
 // helpCommand is that of cobra, but for an unknown command it fails.

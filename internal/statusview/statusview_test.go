@@ -185,3 +185,15 @@ func TestJSON(t *testing.T) {
 		t.Errorf("nothing is %s", data)
 	}
 }
+
+// TestWhoseDay: the provider's day is not always the one here.
+func TestWhoseDay(t *testing.T) {
+	s := coordinator.Status{Name: "shop", State: "live", Now: now, Budget: coordinator.BudgetStatus{Day: now.Local().Format(time.DateOnly), Mints: 1}}
+	if got := text(t, statusview.Entry{Status: s}); strings.Contains(got, "provider's day") {
+		t.Errorf("got\n%s", got)
+	}
+	s.Budget.Day = now.Local().AddDate(0, 0, 1).Format(time.DateOnly)
+	if got := text(t, statusview.Entry{Status: s}); !strings.Contains(got, s.Budget.Day+" (the provider's day, UTC+8)") {
+		t.Errorf("got\n%s", got)
+	}
+}

@@ -80,7 +80,7 @@ func (p *page) entry(e Entry) {
 	p.fact("next", plain.Clean(s.Next))
 	p.trouble(s)
 	p.fact("lock", lock(s))
-	p.fact("budget", budget(s.Budget))
+	p.fact("budget", budget(s.Budget, s.Now))
 	p.history(s)
 }
 
@@ -187,7 +187,9 @@ func lock(s coordinator.Status) string {
 	return "free"
 }
 
-func budget(b coordinator.BudgetStatus) string {
+// budget is what is spent on the provider's day. Where that is another than
+// here, it says whose it is: all providers so far are in China.
+func budget(b coordinator.BudgetStatus, now time.Time) string {
 	of := func(n, limit int, what string) string {
 		if limit > 0 {
 			return fmt.Sprintf("%d of %s", n, plain.Count(limit, what))
@@ -197,6 +199,9 @@ func budget(b coordinator.BudgetStatus) string {
 	text := of(b.Mints, b.MintLimit, "mint") + " and " + of(b.Rotations, b.RotationLimit, "rotation")
 	if b.Day != "" {
 		text += " on " + b.Day
+		if b.Day != now.Local().Format(time.DateOnly) {
+			text += " (the provider's day, UTC+8)"
+		}
 	}
 	return text
 }
