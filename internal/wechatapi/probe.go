@@ -125,14 +125,14 @@ func (h *Handler) probe(ctx context.Context, name string, credential Credential,
 	case !errors.As(err, &rejected):
 		h.Log.Debug("a client asked again early: whether the provider accepts the token is not known", "token", name, "generation", token.Generation, "reason", plain.Text(err))
 	default:
-		remember := func(err error, ends time.Time) { h.Memory.rejections.remember(name, token, rejected.Code, err, ends) }
-		remember(nil, token.ExpiresAt())
+		remember := func(err error) { h.Memory.rejections.remember(name, token, rejected.Code, err) }
+		remember(nil)
 		verdict, err := credential.Reject(ctx, token.Value, rejected)
 		switch {
 		case err != nil:
-			remember(err, token.ExpiresAt())
+			remember(err)
 		case verdict == coordinator.TooYoung:
-			remember(&youngError{forcedSpacing}, time.Now().Add(tooYoung))
+			remember(&youngError{forcedSpacing})
 		default: // it was replaced, or the provider has vouched for it since
 			h.Memory.rejections.forget(name)
 		}

@@ -10,9 +10,11 @@ import (
 	"github.com/mintonce/mintonce/internal/plain"
 )
 
-// tooYoung is how long a rejection is believed that was not acted on, because
-// the token was too young: a probe after that is.
-const tooYoung = 30 * time.Second
+// believed is for how long a rejection is believed beyond the moment at which
+// there may be another token. It is renewed by every probe that says the same;
+// one that was WeChat's mistake must not stand until the token's end where
+// nobody asks any more who has it tried.
+const believed = 30 * time.Second
 
 // RejectedError says that WeChat has refused exactly the current token when it
 // was tried, and that there is no other yet. To hand it out would only have the
@@ -50,7 +52,7 @@ type rejection struct {
 }
 
 // remember notes that a token was refused, and why there is no other.
-func (x *rejections) remember(name string, token coordinator.Token, code int, err error, ends time.Time) {
+func (x *rejections) remember(name string, token coordinator.Token, code int, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	now := time.Now()
@@ -65,7 +67,8 @@ func (x *rejections) remember(name string, token coordinator.Token, code int, er
 	if x.latest == nil {
 		x.latest = make(map[string]rejection)
 	}
-	x.latest[name] = rejection{token.Fingerprint(), code, err, now.Add(waitIn(err)), ends}
+	until := now.Add(waitIn(err))
+	x.latest[name] = rejection{token.Fingerprint(), code, err, until, until.Add(believed)}
 }
 
 // forget notes that the token of this name is accepted, or was replaced.

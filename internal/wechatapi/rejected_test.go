@@ -70,8 +70,8 @@ func TestRejectedIsTriedAgain(t *testing.T) {
 	})
 }
 
-// TestRejectedButYoung: a rejection that is not acted on stands for as long as
-// the token is young, and no longer.
+// TestRejectedButYoung: a rejection that is not acted on stands until it is
+// tried again, or somewhat longer where nobody has it tried.
 func TestRejectedButYoung(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(wechatapi.Config{})
@@ -82,7 +82,11 @@ func TestRejectedButYoung(t *testing.T) {
 		if got := w.send(t, classic(shopID, phpKey)); got.ErrCode != -1 || !strings.Contains(got.ErrMsg, "tried again in 10s") {
 			t.Errorf("%+v", got)
 		}
-		time.Sleep(30 * time.Second)
+		time.Sleep(39 * time.Second)
+		if err := w.Rejected("classic", c.token); err == nil {
+			t.Error("it is served again too soon")
+		}
+		time.Sleep(time.Second)
 		if err := w.Rejected("classic", c.token); err != nil {
 			t.Errorf("still %v", err)
 		}
