@@ -30,7 +30,7 @@ func (e *RejectedError) Error() string {
 	if e.Err == nil {
 		return text + ", and another is on its way: ask again in a moment"
 	}
-	return text + ", and there is no other yet: " + plain.Text(e.Err)
+	return fmt.Sprintf("%s: ask again in %s, for there is no other yet: %s", text, max(e.RetryAfter, time.Second).Round(time.Second), plain.Text(e.Err))
 }
 
 // Unwrap returns why there is no other.

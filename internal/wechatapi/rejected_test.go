@@ -27,7 +27,7 @@ func TestRejectedIsNotHandedOut(t *testing.T) {
 		recorder := httptest.NewRecorder()
 		w.ServeHTTP(recorder, classic(shopID, phpKey))
 		got := check(t, recorder)
-		if got.ErrCode != -1 || !strings.Contains(got.ErrMsg, "WeChat rejects the current token (errcode 40001)") || !strings.Contains(got.ErrMsg, "next mint in 2m0s") || recorder.Header().Get("Retry-After") != "120" {
+		if got.ErrCode != -1 || !strings.Contains(got.ErrMsg, "WeChat rejects the current token (errcode 40001): ask again in 2m0s") || !strings.Contains(got.ErrMsg, "next mint in 2m0s") || recorder.Header().Get("Retry-After") != "120" {
 			t.Errorf("%+v, Retry-After %q", got, recorder.Header().Get("Retry-After"))
 		}
 		time.Sleep(5 * time.Second)
