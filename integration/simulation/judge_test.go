@@ -117,9 +117,12 @@ func (w *world) judgeFailure(p *process, known coordinator.Record, err error) {
 	if own := w.provider.unsaved(p); own != nil && !w.rotating && time.Since(time.Unix(0, own.call.since.Load())) > commit {
 		value = own.value // it goes for the one that the store has, though that may outlive it (seed 40125)
 	}
+	// A token's life is counted from the sending of its request, which may take
+	// the mint's whole time-out to arrive (seed 201162).
+	const early = 11 * time.Second
 	left := time.Until(w.provider.refused(value))
 	switch {
-	case value != "" && left > time.Second && !w.jumpedSince(w.provider.token(value).at):
+	case value != "" && left > early && !w.jumpedSince(w.provider.token(value).at):
 		w.violation(p, "Token failed though the process knows %s, good for %s: %v", value, left, err)
 	case w.calm(p):
 		w.violation(p, "Token failed in calm times: %v", err)
