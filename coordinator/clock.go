@@ -1,6 +1,9 @@
 package coordinator
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // storeClock relates the store's clock to this process's monotonic one. The
 // wall clock of this process takes no part in it.
@@ -21,6 +24,15 @@ func heard(now, sent time.Time) storeClock {
 func guessClock() storeClock {
 	now := time.Now()
 	return storeClock{now: now.Round(0).UTC(), sent: now, received: now, apart: apart(now), guessed: true}
+}
+
+// sane refuses a time that no clock shows: it is the answer of a store that has
+// not heard the question, and no record must be made of it.
+func sane(now time.Time) error {
+	if now.Unix() < 0 {
+		return fmt.Errorf("mintonce: the store's clock shows the year %d: it has not answered", now.Year())
+	}
+	return nil
 }
 
 // until is the local time by which the store's clock has certainly not passed
@@ -49,8 +61,8 @@ func (c storeClock) at(t time.Time) time.Time {
 // the wall clock, it says nothing. The caller holds mu.
 func (c *Coordinator) restated(r Record, clock storeClock) Record {
 	const drift = 100 * time.Millisecond
-	s := c.current.Load()
-	if !s.of(r.Grant) || c.clock.byWall || sleptSince(s.apart) > 0 {
+	s := c.reckoned(r.Grant)
+	if !s.of(r.Grant) || c.clock.byWall || s.byWall || sleptSince(s.apart) > 0 {
 		return r
 	}
 	off := clock.at(c.epoch.Add(s.end)).Sub(r.Grant.ExpiresAt)

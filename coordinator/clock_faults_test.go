@@ -3,6 +3,7 @@ package coordinator_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -191,5 +192,45 @@ func TestCommitPastTheDeadline(t *testing.T) {
 		}
 		f.wantMints(2)
 		f.converged()
+	})
+}
+
+// timeless is a store that answers with nothing, as a client may whose
+// connection was refused.
+type timeless struct {
+	coordinator.Store
+	refused *atomic.Bool
+}
+
+func (s timeless) Load(ctx context.Context, name string) (coordinator.Record, time.Time, error) {
+	if s.refused.Load() {
+		return coordinator.Record{}, time.Time{}, nil
+	}
+	return s.Store.Load(ctx, name)
+}
+
+// An answer without a time is none: no record must be made of it.
+func TestStoreWithoutATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.provider.traits.Kind = coordinator.Idempotent
+		var refused atomic.Bool
+		refused.Store(true)
+		c, err := coordinator.New("shop", f.provider, timeless{f.memory, &refused}, coordinator.Config{Observer: f.events.add})
+		if err != nil {
+			t.Fatal(err)
+		}
+		token(t, c) // an idempotent source needs no store
+		if status, err := c.Status(t.Context()); err == nil {
+			t.Errorf("%+v without an error", status)
+		}
+		refused.Store(false)
+		if _, err := c.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if r := f.record(); r.Grant.IssuedAt.Year() < 2000 || r.Revision() < time.Now().Add(-time.Minute).UnixMilli() {
+			t.Errorf("%v, issued %s", r, r.Grant.IssuedAt)
+		}
+		f.drain(c)
 	})
 }

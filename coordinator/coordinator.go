@@ -36,6 +36,7 @@ type Coordinator struct {
 	missed   bool      // the last look failed: what it was for is still to be found out
 	told     bool      // of news that no look has taken in yet
 	rotation *rotation // asked for and not begun
+	withheld *served   // of a token that is not served before it is saved
 	early    int64     // the generation for which an early report was counted
 	running  int       // calls of Run
 
@@ -52,13 +53,14 @@ type common struct {
 
 // served is what Token returns without looking any further.
 type served struct {
-	fine  atomic.Int64 // since epoch: until then, Token need not look at anything else
-	token Token
-	more  more
-	look  time.Duration // since epoch: from then on, look whether there is something to do
-	end   time.Duration // since epoch: from then on, the token is not served
-	apart time.Duration // of this machine's clocks when end was reckoned; see sleep.go
-	until int64         // the expiry on the store's clock, in milliseconds, that end was reckoned from
+	fine   atomic.Int64 // since epoch: until then, Token need not look at anything else
+	token  Token
+	more   more
+	look   time.Duration // since epoch: from then on, look whether there is something to do
+	end    time.Duration // since epoch: from then on, the token is not served
+	byWall bool          // end was reckoned from the wall clock and a copy
+	apart  time.Duration // of this machine's clocks when end was reckoned; see sleep.go
+	until  int64         // the expiry on the store's clock, in milliseconds, that end was reckoned from
 }
 
 // of reports whether s was made of g.
@@ -140,7 +142,12 @@ func (c *Coordinator) tokenSlowly(ctx context.Context) (Token, error) {
 	if err := c.hopeless(); err != nil {
 		return Token{}, fmt.Errorf("%w: %w", ErrNoToken, err)
 	}
-	err := c.settle(ctx, nil, func() bool { _, ok := c.usable(); return ok })
+	enough := func() bool { _, ok := c.usable(); return ok }
+	err := c.settle(ctx, nil, enough)
+	var rotation *rotationError
+	if errors.As(err, &rotation) { // of an order that was under way, and says nothing of an ordinary mint
+		err = c.settle(ctx, nil, enough)
+	}
 	if token, ok := c.usable(); ok {
 		return token, nil
 	}
@@ -181,23 +188,33 @@ func (c *Coordinator) adopt(r Record) {
 // publish makes the memory's token the one that Token returns. The caller
 // holds mu.
 func (c *Coordinator) publish() {
-	if c.ahead && c.traits.Kind == Rotating && !c.copying.holds(c.memory.record()) {
-		return // a lost refresh token cannot be replaced: first the disk, then the callers
-	}
 	g, now := c.memory.record().Grant, time.Now()
 	if g.Value == "" {
 		return // what is served ends by itself
 	}
-	s := &served{until: g.ExpiresAt.UnixMilli(), apart: c.clock.apart, end: c.clock.until(g.ExpiresAt).Sub(c.epoch)}
+	s := &served{until: g.ExpiresAt.UnixMilli(), apart: c.clock.apart, byWall: c.clock.byWall, end: c.clock.until(g.ExpiresAt).Sub(c.epoch)}
 	// Should the store's clock jump back, the same token must not live longer.
-	if old := c.current.Load(); old.of(g) {
+	if old := c.reckoned(g); old.of(g) && (!old.byWall || s.byWall) {
 		s.end = min(s.end, old.end)
 	}
 	s.look = min(s.end, c.nextLook(now).Sub(c.epoch))
 	s.more.expiresAt = c.epoch.Add(s.end)
 	s.token = Token{Value: g.Value, Generation: g.Generation, more: &s.more}
+	c.withheld = nil
+	if c.ahead && c.traits.Kind == Rotating && !c.copying.holds(c.memory.record()) {
+		c.withheld = s // a lost refresh token cannot be replaced: first the disk, then the callers
+		return
+	}
 	c.current.Store(s)
 	c.fresh.send()
+}
+
+// reckoned is what was made of g, served or not. The caller holds mu.
+func (c *Coordinator) reckoned(g Grant) *served {
+	if c.withheld.of(g) {
+		return c.withheld
+	}
+	return c.current.Load()
 }
 
 // nextLook is when this process has to look again of its own accord. The
@@ -206,6 +223,9 @@ func (c *Coordinator) nextLook(now time.Time) time.Time {
 	next := now
 	if plan := c.planAt(now, nil); plan.Action != Mint && !c.ahead && !c.missed {
 		next = c.clock.passed(plan.At)
+		if s := c.current.Load(); s.of(c.memory.record().Grant) && !c.over(s) && c.epoch.Add(s.end).Before(next) {
+			next = c.epoch.Add(s.end) // the store's clock was set back since
+		}
 	}
 	if recheck := now.Add(c.cfg.Recheck); !c.hinted() && recheck.Before(next) {
 		next = recheck

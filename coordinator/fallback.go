@@ -18,6 +18,7 @@ const clockField = "store_clock_ahead_ms"
 type copying struct {
 	io    sync.Mutex    // one copy at a time
 	read  chan struct{} // closed when it was read; nil: not begun; guarded by Coordinator.mu
+	told  bool          // that it could not be read; guarded by Coordinator.mu
 	saved Grant         // guarded by Coordinator.mu
 }
 
@@ -94,12 +95,30 @@ func (c *Coordinator) quarantine(ctx context.Context, damaged error) error {
 	if err != nil {
 		return err
 	}
-	if where != "" {
+	if where == "" {
+		return damaged // sound for the fallback, and not for us; or another process was faster
+	}
+	e := c.eventNow(EventCopyFailed)
+	e.Detail = "the copy was damaged; it is kept as " + where + ", and a new one is made"
+	c.emit(e)
+	return nil
+}
+
+// couldNotRead has the next look try again, as long as nothing is known: a disk
+// may be short of something for a moment.
+func (c *Coordinator) couldNotRead(err error) {
+	c.mu.Lock()
+	told := c.copying.told
+	c.copying.told = true
+	if !lasting(err) && !c.memory.record().Exists() {
+		c.copying.read = nil
+	}
+	c.mu.Unlock()
+	if !told {
 		e := c.eventNow(EventCopyFailed)
-		e.Detail = "the copy was damaged; it is kept as " + where + ", and a new one is made"
+		e.Detail = detail(err)
 		c.emit(e)
 	}
-	return nil
 }
 
 // readCopy remembers what the copy holds, once, before the first look. From
@@ -128,16 +147,15 @@ func (c *Coordinator) readCopy() {
 		err = record.opened(c.name)
 	}
 	if err != nil {
-		e := c.eventNow(EventCopyFailed)
-		e.Detail = detail(err)
-		c.emit(e)
+		c.couldNotRead(err)
 		return
 	}
 	ahead, _ := strconv.ParseInt(record.unknown[clockField], 10, 64)
 	delete(record.unknown, clockField)
 	clock := storeClock{now: sent.Round(0).UTC().Add(time.Duration(ahead) * time.Millisecond), sent: sent, received: sent, apart: apart(sent), byWall: true}
 	ours := c.traits.Credential
-	if !record.Usable(clock.now) || ours != "" && record.Credential != "" && record.Credential != ours {
+	refreshes := c.traits.Kind == Rotating && record.Grant.State != "" // of use though its token is over
+	if !record.Usable(clock.now) && !refreshes || ours != "" && record.Credential != "" && record.Credential != ours {
 		return
 	}
 	c.mu.Lock()

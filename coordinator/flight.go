@@ -15,6 +15,9 @@ import (
 // a mint under way is always finished.
 type flight struct {
 	done    chan struct{}      // closed when the flight has ended
+	stuck   chan struct{}      // closed when it first waits for others
+	round   *round             // of those who joined before the look under way
+	next    *round             // of those who joined since
 	err     error              // why it did not settle; read after done
 	waiters int                // guarded by Coordinator.mu, like the rest
 	again   bool               // somebody joined, or there are news: look once more before ending
@@ -22,6 +25,19 @@ type flight struct {
 	leave   context.CancelFunc // ends left
 
 	watching bool // used by the flight's own goroutine only
+}
+
+// round is one look of a flight, for those who wait for it.
+type round struct {
+	done chan struct{}
+	err  error // read after done
+}
+
+func newRound() *round { return &round{done: make(chan struct{})} }
+
+func (r *round) end(err error) {
+	r.err = err
+	close(r.done)
 }
 
 // fly starts a flight in the background, unless one is under way or it is too
@@ -48,7 +64,7 @@ func (c *Coordinator) lookAnew() {
 
 // start begins a flight. The caller holds mu.
 func (c *Coordinator) start() {
-	f := &flight{done: make(chan struct{})}
+	f := &flight{done: make(chan struct{}), stuck: make(chan struct{}), round: newRound(), next: newRound()}
 	f.left, f.leave = context.WithCancel(context.Background())
 	c.flight = f
 	go c.run(f)
@@ -59,7 +75,7 @@ func (c *Coordinator) start() {
 // returns why the record is not settled. order, if not nil, is given to the
 // flight before it can end.
 func (c *Coordinator) settle(ctx context.Context, order *rotation, enough func() bool) error {
-	f := c.join(order)
+	f, look := c.join(order)
 	defer c.part(f)
 	timeout := time.NewTimer(c.cfg.MaxWait)
 	defer timeout.Stop()
@@ -69,8 +85,8 @@ func (c *Coordinator) settle(ctx context.Context, order *rotation, enough func()
 			return nil
 		}
 		select {
-		case <-f.done:
-			return f.err
+		case <-look.done:
+			return look.err
 		case <-published:
 		case <-ctx.Done():
 			return c.inTheWay(ctx.Err())
@@ -80,24 +96,27 @@ func (c *Coordinator) settle(ctx context.Context, order *rotation, enough func()
 	}
 }
 
-func (c *Coordinator) join(order *rotation) *flight {
+func (c *Coordinator) join(order *rotation) (*flight, *round) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if order != nil {
 		order.also(c.rotation)
 		c.rotation = order
 	}
-	if c.flight == nil {
+	begun := c.flight != nil
+	if !begun {
 		c.start()
-	} else {
-		c.flight.again = true
 	}
 	f := c.flight
+	look := f.round
+	if begun {
+		f.again, look = true, f.next
+	}
 	if f.waiters == 0 && f.left.Err() != nil {
 		f.left, f.leave = context.WithCancel(context.Background())
 	}
 	f.waiters++
-	return f
+	return f, look
 }
 
 func (c *Coordinator) part(f *flight) {
@@ -116,11 +135,18 @@ func (c *Coordinator) run(f *flight) {
 		var rotation *rotationError
 		if f.again && !errors.As(err, &rotation) {
 			f.again = false
+			f.round.end(err)
+			f.round, f.next = f.next, newRound()
 			c.mu.Unlock()
 			continue
 		}
 		f.err, c.obstacle, c.flight, c.rotation = err, err, nil, nil
+		if errors.As(err, &rotation) {
+			c.obstacle = nil // of the order, and not of those who ask for a token
+		}
 		c.rest(err, f.again)
+		f.round.end(err)
+		f.next.end(err)
 		c.mu.Unlock()
 		f.leave()
 		close(f.done)
@@ -178,6 +204,9 @@ func (c *Coordinator) step() error {
 		case Await:
 			return &pendingError{until: c.localTime(plan.At)}
 		case Blocked:
+			if plan.Reason == ReasonRotate { // it says nothing of an ordinary mint
+				return &rotationError{c.blocked(plan)}
+			}
 			return c.blocked(plan)
 		default:
 			if c.cfg.NeverMint {
@@ -308,6 +337,7 @@ func (c *Coordinator) await(f *flight, news <-chan struct{}, obstacle error) boo
 	}
 	if !f.watching {
 		f.watching = true
+		close(f.stuck)
 		c.watch() // its first hint makes up for what happened since the last look
 	}
 	timer := time.NewTimer(worthWaiting(obstacle))

@@ -18,7 +18,7 @@ const (
 
 // Run keeps the credentials of the group that Keep named fresh until ctx ends,
 // as Coordinator.Run does for one. It returns nil, after all mints under way
-// were committed.
+// were committed. It does not wait for callers of Token that wait.
 func (g *Group) Run(ctx context.Context) error {
 	g.setRunning(+1)
 	defer g.setRunning(-1)
@@ -42,6 +42,7 @@ func (g *Group) Run(ctx context.Context) error {
 	close(batches)
 	workers.Wait()
 	g.drain()
+	g.finish(context.WithoutCancel(ctx))
 	return nil
 }
 
@@ -59,6 +60,7 @@ func (g *Group) schedule(ctx context.Context, batches chan<- []*member) {
 			case batches <- batch:
 				continue
 			case <-ctx.Done():
+				g.putBack(batch)
 				return
 			}
 		}
@@ -78,6 +80,16 @@ func (g *Group) schedule(ctx context.Context, batches chan<- []*member) {
 			return
 		}
 	}
+}
+
+// putBack gives a batch that nobody has taken its turn again.
+func (g *Group) putBack(batch []*member) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, m := range batch {
+		g.turn(m, 0)
+	}
+	g.wake() // another Run may be active
 }
 
 // hinted gives a member, or all of them, the next turn.
@@ -155,7 +167,10 @@ func (g *Group) fly(m *member) {
 	go func() {
 		defer func() { <-g.concurrent }()
 		if f := m.Coordinator.fly(); f != nil {
-			<-f.done
+			select {
+			case <-f.done:
+			case <-f.stuck: // it waits, for as long as its callers do
+			}
 		}
 		g.rest(m)
 	}()
@@ -192,7 +207,7 @@ func rest(ctx context.Context, d time.Duration) {
 // accept takes a record that was loaded in bulk, if nothing else is to be done
 // about it, and reports whether it did.
 func (c *Coordinator) accept(l Loaded, clock storeClock) bool {
-	if l.Err != nil || !l.Record.Exists() || l.Record.opened(c.name) != nil {
+	if l.Err != nil || !l.Record.Exists() || l.Record.opened(c.name) != nil || sane(l.Now) != nil {
 		return false
 	}
 	ours := c.traits.Credential
@@ -203,7 +218,7 @@ func (c *Coordinator) accept(l Loaded, clock storeClock) bool {
 	c.readCopy()
 	c.mu.Lock()
 	fine := !c.ahead && len(c.idle) == 0 && c.flight == nil && Relate(c.memory.record(), l.Record) == Level &&
-		l.Record.Plan(l.Now, c.traits, false).Action == Rest
+		c.asKnown(l.Record, l.Now).Plan(l.Now, c.traits, false).Action == Rest
 	if fine {
 		c.quiet = time.Time{}
 	}
@@ -233,6 +248,9 @@ func (c *Coordinator) postpone() bool {
 func (g *Group) rest(m *member) {
 	m.mu.Lock()
 	next := m.nextLook(time.Now()).Sub(g.epoch)
+	if m.flight != nil { // it goes on, and waits for no more than its callers do
+		next = max(next, time.Since(g.epoch)+retryPause())
+	}
 	m.mu.Unlock()
 	g.mu.Lock()
 	if m.hints > 1 || m.hints == 1 && !m.knows(m.hint) {
@@ -279,6 +297,44 @@ func (g *Group) drain() {
 	}
 }
 
+// finish waits for the mints that are under way. A flight that waits does so
+// for its callers, and Run does not wait for those.
+func (g *Group) finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*g.config.MintTimeout+g.config.Lease)
+	defer cancel()
+	g.mu.RLock()
+	var mints []*flight
+	for _, m := range g.members {
+		if f := m.minting(); f != nil {
+			mints = append(mints, f)
+		}
+	}
+	g.mu.RUnlock()
+	for _, f := range mints {
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// minting is the flight that has a mint under way, or nil.
+func (c *Coordinator) minting() *flight {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.underWay == "" {
+		return nil
+	}
+	return c.flight
+}
+
+// busy reports whether c has something that would be lost with it.
+func (c *Coordinator) busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ahead || c.flight != nil
+}
+
 // sweep drops members that nobody keeps or reads.
 func (g *Group) sweep(ctx context.Context) {
 	ticker := time.NewTicker(g.config.IdleAfter)
@@ -291,7 +347,7 @@ func (g *Group) sweep(ctx context.Context) {
 		}
 		g.mu.Lock()
 		for name, m := range g.members {
-			if !m.kept && m.unread.Swap(true) {
+			if !m.kept && m.unread.Swap(true) && !m.busy() {
 				g.drop(name)
 			}
 		}

@@ -42,7 +42,9 @@ func (h *hub) attend(name string, notify func(Change)) (stop func()) {
 	if h.all != nil || h.one == nil {
 		return func() {}
 	}
-	return h.one.Watch(name, func() { notify(Change{Name: name}) })
+	// Some stores give the first hint before Watch returns, to a caller that
+	// holds its lock.
+	return h.one.Watch(name, func() { go notify(Change{Name: name}) })
 }
 
 // watcher returns what members subscribe at: nil if the store tells nothing.

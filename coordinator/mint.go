@@ -31,6 +31,7 @@ func (c *Coordinator) mintUnderLock() error {
 	if plan.Action != Mint {
 		return nil
 	}
+	defer c.setUnderWay("")
 	m, err := c.begin(plan, lease)
 	if err != nil || m == nil {
 		return err
@@ -69,6 +70,7 @@ var errLostBeforeSending = fmt.Errorf("%w before anything was sent", ErrLockLost
 func (c *Coordinator) begin(plan Plan, lease Lease) (*mint, error) {
 	started := time.Now()
 	m := &mint{attempt: Attempt{ID: attemptID(), By: c.cfg.Instance, Reason: plan.Reason}, lost: lease.Lost(), end: started.Add(c.cfg.MintTimeout)}
+	c.setUnderWay(m.attempt.ID)
 	rotate := plan.Reason == ReasonRotate
 	_, err := c.update(context.Background(), false, rotate, func(draft Record, now time.Time) (Record, []Event, bool) {
 		again := c.asKnown(draft, now).Plan(now, c.traits, rotate)
@@ -86,11 +88,13 @@ func (c *Coordinator) begin(plan Plan, lease Lease) (*mint, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.rotation = nil
 	record := c.memory.record()
 	i := record.attempt(m.attempt.ID)
 	if i < 0 {
 		return nil, nil
+	}
+	if record.Attempts[i].Reason == ReasonRotate {
+		c.rotation = nil // an order that came during another mint's announcement stays open
 	}
 	m.attempt = record.Attempts[i] // with the revision at which it began
 	return m, nil
@@ -130,8 +134,6 @@ func (c *Coordinator) forget(id string) {
 
 // send mints and writes down what came of it.
 func (c *Coordinator) send(m *mint) error {
-	c.setUnderWay(m.attempt.ID)
-	defer c.setUnderWay("")
 	token, err := c.ask(m)
 	if err == nil {
 		return c.commit(m, token)
@@ -299,12 +301,16 @@ func (c *Coordinator) fail(m *mint, err error) error {
 	var source *SourceError
 	if !errors.As(err, &source) {
 		source = &SourceError{Class: Transient, Message: "no answer from the provider", Err: err}
+		err = source // the text of another error may be anything
 	}
 	refused := source.Refused || errors.Is(err, errLostBeforeSending)
 	if errors.Is(err, ErrLockLost) {
 		c.emit(c.eventNow(EventLockLost))
 	}
-	took := time.Since(m.sent)
+	var took time.Duration
+	if !m.sent.IsZero() {
+		took = time.Since(m.sent)
+	}
 	// Longer than one call may take: a store that does not answer is noticed.
 	ctx, cancel := context.WithTimeout(context.Background(), 2*c.cfg.StoreTimeout)
 	defer cancel()
@@ -402,7 +408,8 @@ func (c *Coordinator) mintUnlocked(plan Plan) error {
 	if err != nil {
 		var source *SourceError
 		if !errors.As(err, &source) {
-			source = &SourceError{Class: Transient, Message: "no answer from the provider"}
+			source = &SourceError{Class: Transient, Message: "no answer from the provider", Err: err}
+			err = source
 		}
 		failed := draft.Abandon(m.attempt.ID).Fail(c.failure(draft, now, source))
 		if ahead {

@@ -198,3 +198,6 @@ func (r Record) String() string {
 
 // Format makes every verb of package fmt print String.
 func (r Record) Format(f fmt.State, _ rune) { fmt.Fprint(f, r.String()) }
+
+// MarshalText makes encoding/json and its like print String.
+func (r Record) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -96,7 +97,10 @@ func (c *Coordinator) judgement(value string, at time.Time) (verdict Verdict, un
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.memory.record()
-	return r.Judge(value, at, c.cfg.MinimumAge), len(r.Attempts) > 0
+	// Where the store is away, nobody gives up what is over.
+	now := c.clock.at(time.Now()).Add(-2 * time.Second)
+	unresolved = slices.ContainsFunc(r.Attempts, func(a Attempt) bool { return !a.overdue(now) })
+	return r.Judge(value, at, c.cfg.MinimumAge), unresolved
 }
 
 // judgeLocally judges a report by what this process remembers. Late is final:
@@ -158,6 +162,7 @@ func (c *Coordinator) replaced(value string) bool {
 // doubt applies the report to the record.
 func (c *Coordinator) doubt(ctx context.Context, value string, cause error) (Verdict, error) {
 	var verdict Verdict
+	claimed := int64(-1) // the generation for which this report is the one that counts
 	apply := func(draft Record, now time.Time) (Record, []Event, bool) {
 		verdict = draft.Judge(value, now, c.cfg.MinimumAge)
 		e := c.event(EventReported, now)
@@ -169,7 +174,8 @@ func (c *Coordinator) doubt(ctx context.Context, value string, cause error) (Ver
 		switch {
 		case verdict == Acted && draft.DoubtAt == 0:
 			return c.reported(draft, e)
-		case verdict == TooYoung && c.countEarly(draft.Grant.Generation):
+		case verdict == TooYoung && (claimed == draft.Grant.Generation || c.countEarly(draft.Grant.Generation)):
+			claimed = draft.Grant.Generation // again, if the write is overtaken
 			e.Kind = EventReportKept
 			return draft.ReportedEarly(), []Event{e}, true
 		default:
@@ -177,6 +183,9 @@ func (c *Coordinator) doubt(ctx context.Context, value string, cause error) (Ver
 		}
 	}
 	_, err := c.update(ctx, true, false, apply)
+	if err != nil && claimed >= 0 {
+		c.uncountEarly(claimed)
+	}
 	if errors.Is(err, ErrStoreUnavailable) && c.traits.Kind == Idempotent && !c.cfg.NeverMint {
 		// Without the store, the doubt is this process's own for now. It is
 		// resolved without a lock, and written back with the outcome.
@@ -227,4 +236,13 @@ func (c *Coordinator) countEarly(generation int64) bool {
 	first := c.early != generation
 	c.early = generation
 	return first
+}
+
+// uncountEarly takes a count back that could not be written.
+func (c *Coordinator) uncountEarly(generation int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.early == generation {
+		c.early = 0
+	}
 }

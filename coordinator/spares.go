@@ -102,12 +102,15 @@ func (r Record) carried(a Attempt) bool {
 }
 
 // unanswered is for an attempt that was given up: its refresh token may have
-// been spent. If there is another one, that is tried first.
+// been spent. If there is another one, that is tried first; should it be
+// refused, this one has its turn again, for it was not.
 func (r Record) unanswered(a Attempt) Record {
 	if len(r.Spares) == 0 || !r.carried(a) {
 		return r
 	}
-	return r.clone().turned()
+	r = r.clone().turned()
+	r.Failure.Refused = 0
+	return r
 }
 
 // Refused is Abandon for an attempt whose refresh token the provider did not

@@ -177,6 +177,16 @@ func TestAPerhapsSpentRefreshTokenComesLast(t *testing.T) {
 	if r.Grant.State != "refresh-1" {
 		t.Error("Expire has changed the record that it was given")
 	}
+
+	// The other one was refused before, and is refused again: it is the turn of
+	// the one without an answer (TestRotating seed 5258).
+	r = stateIn(t, day, traits, "refresh-1", "refresh-2")
+	r.Failure.Refused = 1
+	r, _ = announce(r, "a", day.Add(time.Hour), traits).Child(stamp(day.Add(2 * time.Hour))).Expire(day.Add(2 * time.Hour))
+	r, untried := announce(r, "b", day.Add(2*time.Hour+time.Second), traits).Refused("b")
+	if r.Grant.State != "refresh-1" || !untried {
+		t.Errorf("%q is next, untried %v", r.Grant.State, untried)
+	}
 }
 
 // TestRefusedInTurn: Refused says whether there is a refresh token that was not

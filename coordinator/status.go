@@ -91,6 +91,9 @@ func (c *Coordinator) Status(ctx context.Context) (Status, error) {
 // knows no limits.
 func ReadStatus(ctx context.Context, store Store, name string, t Traits) (Status, error) {
 	r, now, err := store.Load(ctx, name)
+	if err == nil {
+		err = sane(now)
+	}
 	if err != nil {
 		return Status{}, err
 	}

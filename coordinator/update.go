@@ -156,7 +156,7 @@ func (c *Coordinator) load(ctx context.Context) (Record, storeClock, error) {
 	sent := time.Now()
 	record, now, err := c.cfg.store.Load(limited, c.name)
 	if err == nil {
-		err = record.opened(c.name)
+		err = errors.Join(record.opened(c.name), sane(now))
 	}
 	if err = c.answered(ctx, err); err != nil {
 		return Record{}, storeClock{}, err
@@ -169,6 +169,9 @@ func (c *Coordinator) swap(ctx context.Context, old Stamp, next Record, events [
 	defer cancel()
 	sent := time.Now()
 	now, err := c.cfg.store.Swap(limited, c.name, old, next, events...)
+	if err == nil {
+		err = sane(now)
+	}
 	if err = c.answered(ctx, err); err != nil {
 		return err
 	}

@@ -24,10 +24,13 @@ func (s *Store) loadAll(ctx context.Context, what string, names []string) ([]coo
 	if !s.clustered() {
 		return s.loadByOneClock(ctx, what, names)
 	}
-	replies := s.loadPipeline(ctx, names, loadScript.EvalSha)
-	if slices.ContainsFunc(replies, isUnknownScript) {
+	replies, err := s.loadPipeline(ctx, names, loadScript.EvalSha)
+	if err == nil && slices.ContainsFunc(replies, isUnknownScript) {
 		// A server that was restarted, or that nobody has asked before.
-		replies = s.loadPipeline(ctx, names, loadScript.Eval)
+		replies, err = s.loadPipeline(ctx, names, loadScript.Eval)
+	}
+	if err != nil {
+		return nil, explain(what, err)
 	}
 	all := make([]coordinator.Loaded, len(names))
 	for i, name := range names {
@@ -55,7 +58,9 @@ func (s *Store) loadByOneClock(ctx context.Context, what string, names []string)
 	for i, name := range names {
 		replies[i] = pipe.HGetAll(ctx, s.recordKey(name))
 	}
-	_, _ = pipe.Exec(ctx) // each reply has its own error
+	if err := send(ctx, pipe); err != nil {
+		return nil, explain(what, err)
+	}
 	now, err := clock.Result()
 	if err != nil {
 		return nil, explain(what, err)
@@ -84,12 +89,23 @@ func isUnknownScript(reply *redis.Cmd) bool { return redis.HasErrorPrefix(reply.
 // evaluate is a way to run a script: by its hash or by its source.
 type evaluate func(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd
 
-func (s *Store) loadPipeline(ctx context.Context, names []string, script evaluate) []*redis.Cmd {
+func (s *Store) loadPipeline(ctx context.Context, names []string, script evaluate) ([]*redis.Cmd, error) {
 	pipe := s.client.Pipeline()
 	replies := make([]*redis.Cmd, len(names))
 	for i, name := range names {
 		replies[i] = script(ctx, pipe, []string{s.recordKey(name)})
 	}
-	_, _ = pipe.Exec(ctx) // each reply has its own error
-	return replies
+	return replies, send(ctx, pipe)
+}
+
+// send sends a pipeline whose replies have errors of their own. It returns one
+// if there are no replies: where a new connection is refused, for a wrong
+// password for example, go-redis leaves the commands as they were, which looks
+// as if each had been answered with nothing.
+func send(ctx context.Context, pipe redis.Pipeliner) error {
+	commands, err := pipe.Exec(ctx)
+	if slices.ContainsFunc(commands, func(c redis.Cmder) bool { return c.Err() != nil }) {
+		return nil
+	}
+	return err
 }

@@ -66,7 +66,11 @@ func (s *Store) Swap(ctx context.Context, name string, old coordinator.Stamp, ne
 	if !s.clustered() && len(events) > 0 {
 		keys = append(keys, s.changesKey())
 	}
-	reply, err := s.run(ctx, swapScript, keys, swapArgs(name, old, next, events)...)
+	fields := next.Fields()
+	if _, err := coordinator.ParseRecord(fields); err != nil {
+		return time.Time{}, fmt.Errorf("redisstore: swap %s: the new record is not written, as no process could read it: %v", name, err)
+	}
+	reply, err := s.run(ctx, swapScript, keys, swapArgs(name, old, next, fields, events)...)
 	if err != nil {
 		return time.Time{}, explain("swap "+name, err)
 	}
@@ -94,13 +98,13 @@ func (s *Store) announce(ctx context.Context, name string, next coordinator.Reco
 	}
 }
 
-func swapArgs(name string, old coordinator.Stamp, next coordinator.Record, events []coordinator.Event) []any {
+func swapArgs(name string, old coordinator.Stamp, next coordinator.Record, fields map[string]string, events []coordinator.Event) []any {
 	expected := ""
 	if old != (coordinator.Stamp{}) {
 		expected = old.String()
 	}
 	args := []any{expected, next.Stamp().String(), streamLength, name, next.Grant.Generation}
-	args = appendFields(args, next.Fields())
+	args = appendFields(args, fields)
 	for _, e := range events {
 		args = appendFields(args, e.Fields())
 	}

@@ -22,7 +22,8 @@ import (
 
 func TestMain(m *testing.M) {
 	logging.Disable() // go-redis writes what it cannot reach to stderr
-	goleak.VerifyTestMain(m)
+	// This one of go-redis sleeps for a second before it sees that its pool is closed.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }
 
 func TestConformanceRedis(t *testing.T) {
@@ -311,5 +312,67 @@ func TestInspectCluster(t *testing.T) {
 		}
 		set("maxmemory-policy", "noeviction")
 		set("appendonly", "yes")
+	}
+}
+
+// TestRefusedConnection: a server that refuses every new connection, for a wrong
+// password or a database that it does not have, is no empty one.
+func TestRefusedConnection(t *testing.T) {
+	t.Parallel()
+	locked := startMini(t)
+	locked.RequireAuth("right")
+	for name, url := range map[string]string{
+		"wrong password":          "redis://:wrong@" + locked.Addr(),
+		"no password":             "redis://" + locked.Addr(),
+		"wrong database":          "redis://" + foreign(t, "-ERR DB index is out of range\r\n", true) + "/99",
+		"wrong cluster password":  "redis+cluster://:wrong@" + locked.Addr(),
+		"wrong sentinel password": "redis+sentinel://:wrong@" + locked.Addr() + "/main",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, url, redisstore.Config{})
+			ctx, cancel := context.WithTimeout(t.Context(), generous)
+			defer cancel()
+			next := child(coordinator.Record{})
+			for method, call := range map[string]func() (any, error){
+				"Load": func() (any, error) { r, now, err := s.Load(ctx, "shop"); return []any{r, now}, err },
+				"LoadAll": func() (any, error) {
+					all, err := s.LoadAll(ctx, []string{"shop", "other"})
+					for _, l := range all {
+						err = errors.Join(err, l.Err)
+					}
+					return all, err
+				},
+				"Swap":    func() (any, error) { return s.Swap(ctx, "shop", coordinator.Stamp{}, next) },
+				"Lock":    func() (any, error) { return s.Lock(ctx, "shop", "me", time.Second) },
+				"Holder":  func() (any, error) { return s.Holder(ctx, "shop") },
+				"History": func() (any, error) { return s.History(ctx, "shop", 3) },
+				"Append": func() (any, error) {
+					return nil, s.Append(ctx, "shop", coordinator.Event{Kind: coordinator.EventMinted})
+				},
+				"Instances": func() (any, error) { return s.Instances(ctx) },
+			} {
+				if got, err := call(); err == nil {
+					t.Errorf("%s: %v and no error", method, got)
+				} else if method == "Load" && strings.Contains(name, "wrong password") && !strings.Contains(err.Error(), "password") {
+					t.Errorf("%s: %v", method, err)
+				}
+			}
+		})
+	}
+}
+
+// What no process could read is not written.
+func TestUnreadableRecordIsNotWritten(t *testing.T) {
+	t.Parallel()
+	server := startMini(t)
+	s := open(t, "redis://"+server.Addr(), redisstore.Config{})
+	r := write(t, s, "shop", coordinator.Record{})
+	next := child(r)
+	next.Grant.IssuedAt = time.Time{}.Add(time.Hour)
+	if _, err := s.Swap(t.Context(), "shop", r.Stamp(), next); err == nil || strings.Contains(err.Error(), secret) {
+		t.Errorf("Swap: %v, want an error", err)
+	}
+	if got, _, err := s.Load(t.Context(), "shop"); err != nil || got.Stamp() != r.Stamp() {
+		t.Errorf("afterwards: %v, %v", got, err)
 	}
 }

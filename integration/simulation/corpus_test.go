@@ -20,6 +20,7 @@ var corpus = []struct {
 	{overRotating, 1128, "a refresh token that was spent came back as a spare at a fork, and was used long after: theft, to the provider"},
 	{overRotating, 1191, "a refresh token that mints without an answer had perhaps spent was used past its grace, before the one that was good"},
 	{overRotating, 2213, "a process that was asked to rotate first of all looked at the store before its copy, and forgot what only the copy had"},
+	{overRotating, 5258, "a refresh token was refused a second time, and the one that had got no answer was not tried for ten minutes"},
 	{overRotating, 1091, "a refresh token that was good was not tried for ten minutes, because there had been other failures before"},
 	{overRotating, 1164, "the refusal of a mint without a refresh token held up those with one"},
 }

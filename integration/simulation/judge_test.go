@@ -114,7 +114,7 @@ func (w *world) misjudged(p *process, value string) bool {
 func (w *world) judgeFailure(p *process, known coordinator.Record, err error) {
 	value := known.Grant.Value
 	const commit = 2 * time.Second // until it is served unsaved
-	if own := w.provider.unsaved(p); own != nil && !w.rotating && time.Since(time.Unix(0, own.call.since.Load())) > commit {
+	if own := w.provider.unsaved(p); own != nil && w.mayServe(own) && time.Since(time.Unix(0, own.call.since.Load())) > commit {
 		value = own.value // it goes for the one that the store has, though that may outlive it (seed 40125)
 	}
 	// A token's life is counted from the sending of its request, which may take

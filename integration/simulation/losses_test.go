@@ -310,6 +310,18 @@ func (w *world) unaware() bool {
 	return w.rotating && !alerted && r.DoubtAt == 0 && len(r.Attempts) == 0 && w.provider.accepts(r.Grant.Value)
 }
 
+// mayServe reports whether a process that has minted t and could not write it to
+// the store serves it all the same: where refresh tokens rotate, if its copy has
+// it.
+func (w *world) mayServe(t *issued) bool {
+	if t.refresh == nil {
+		return true
+	}
+	w.provider.mu.Lock()
+	defer w.provider.mu.Unlock()
+	return t.refresh.kept
+}
+
 // judgeServed: a token is given to callers only when it was written down,
 // together with its refresh token.
 func (w *world) judgeServed(p *process, token coordinator.Token) {

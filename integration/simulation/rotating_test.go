@@ -14,7 +14,7 @@ var overRotating = setting{
 	day: 24 * time.Hour, connect: func(w *world) backend { return newMemory(w) }, rotating: true,
 }
 
-func TestRotating(t *testing.T) { overRotating.run(t, 4) }
+func TestRotating(t *testing.T) { overRotating.run(t, 3) }
 
 // rotatingFaults: nobody mints without a refresh token, so there are no
 // strangers. Instead, what a login is good for may end at the provider.
