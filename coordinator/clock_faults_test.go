@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/coordinator/storetest"
 )
 
 func TestClocks(t *testing.T) {
@@ -233,4 +234,37 @@ func TestStoreWithoutATime(t *testing.T) {
 		}
 		f.drain(c)
 	})
+}
+
+// What a process holds on to, because its write got no answer, is told by the
+// clock on which it was written, not by the one that it had heard before (found
+// by simulation, seed 201611).
+func TestUnansweredWriteAfterTheClockWasSet(t *testing.T) {
+	for _, by := range []time.Duration{-30 * time.Minute, 30 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet(t)
+			f.provider.traits.Kind = coordinator.Idempotent
+			a, faults := f.member("a")
+			b, _ := f.member("b")
+			tok := token(t, a)
+			token(t, b)
+			end := time.Now().Add(time.Until(tok.ExpiresAt()))
+			time.Sleep(5 * time.Minute)
+			away(faults)
+			a.Report(t.Context(), tok.Value, nil) // asks the provider without the store, which vouches for the token
+			f.memory.Skew(by)
+			b.Report(t.Context(), tok.Value, nil) // so does b, with the store
+			faults.Heal()
+			faults.DropReply(storetest.Swap, storetest.Always, nil)
+			time.Sleep(time.Minute)
+			a.Refresh(t.Context()) // joins the two histories, and hears nothing of it
+			faults.Heal()
+			away(faults)
+			if got := token(t, a); got.Value != tok.Value || got.ExpiresAt().Sub(end).Abs() > 3*time.Second {
+				t.Errorf("clock set by %s: %v ends %s too late", by, got, got.ExpiresAt().Sub(end))
+			}
+			faults.Heal()
+			f.drain(a, b)
+		})
+	}
 }

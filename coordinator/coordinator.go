@@ -176,12 +176,12 @@ func (c *Coordinator) remember(r Record, clock storeClock) {
 	c.publish()
 }
 
-// adopt takes r for the truth though the store has not acknowledged it. The
+// adopt takes w for the truth though the store has not acknowledged it. The
 // next look writes it back.
-func (c *Coordinator) adopt(r Record) {
+func (c *Coordinator) adopt(w written) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.memory, c.ahead = memorize(r), true
+	c.memory, c.clock, c.ahead = memorize(w.record), w.clock, true
 	c.publish()
 }
 

@@ -242,7 +242,7 @@ func (c *Coordinator) commit(m *mint, token Token) error {
 	took := time.Since(m.sent)
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.MintTimeout)
 	defer cancel()
-	next, err := c.update(ctx, false, true, func(draft Record, now time.Time) (Record, []Event, bool) {
+	last, err := c.update(ctx, false, true, func(draft Record, now time.Time) (Record, []Event, bool) {
 		next, kind := draft.Spend(m.prev.State(), token.State()).Commit(m.attempt.ID, c.grant(m, token, now), c.traits)
 		e := c.event(kind, now)
 		e.Generation, e.Attempt, e.Reason, e.Took = next.Grant.Generation, m.attempt.ID, m.attempt.Reason, took
@@ -257,22 +257,22 @@ func (c *Coordinator) commit(m *mint, token Token) error {
 	if err == nil {
 		return nil
 	}
-	c.adopt(c.committed(next, m, token))
+	c.adopt(c.committed(last, m, token))
 	return c.save(ctx, m, err)
 }
 
-// committed is next if the commit got as far as a swap whose fate is unknown,
+// committed is last if the commit got as far as a swap whose fate is unknown,
 // and otherwise the commit on what this process remembers.
-func (c *Coordinator) committed(next Record, m *mint, token Token) Record {
-	if next.Exists() && next.attempt(m.attempt.ID) < 0 && next.Grant.Value == token.Value {
-		return next
+func (c *Coordinator) committed(last written, m *mint, token Token) written {
+	if r := last.record; r.Exists() && r.attempt(m.attempt.ID) < 0 && r.Grant.Value == token.Value {
+		return last
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	memory, now := c.memory.record(), c.clock.at(time.Now())
 	draft := memory.Child(NewStamp(memory, now)).Spend(m.prev.State(), token.State())
 	record, _ := draft.Commit(m.attempt.ID, c.grant(m, token, now), c.traits)
-	return record
+	return written{record, c.clock}
 }
 
 // save writes back what the store has not acknowledged, for as long as a
@@ -398,7 +398,8 @@ func (c *Coordinator) mintUnlocked(plan Plan) error {
 	c.mu.Lock()
 	now := c.clock.at(time.Now())
 	memory := c.memory.record()
-	m.prev = memory.Grant.token(c.clock)
+	clock := c.clock
+	m.prev = memory.Grant.token(clock)
 	m.attempt.Deadline = now.Add(c.cfg.MintTimeout + deadlineSlack)
 	before, ahead := memory.Lineage, c.ahead
 	draft := memory.Child(NewStamp(memory, now)).Begin(m.attempt, now, c.traits)
@@ -415,11 +416,11 @@ func (c *Coordinator) mintUnlocked(plan Plan) error {
 		if ahead {
 			failed.Lineage = before // or the failures of a long outage would push out of it what tells a fork
 		}
-		c.adopt(failed)
+		c.adopt(written{failed, clock})
 		return err
 	}
-	record, kind := draft.Commit(m.attempt.ID, c.grant(m, token, c.storeTime(time.Now())), c.traits)
-	c.adopt(record)
+	record, kind := draft.Commit(m.attempt.ID, c.grant(m, token, clock.at(time.Now())), c.traits)
+	c.adopt(written{record, clock})
 	c.copyRecord()
 	e := c.eventNow(kind)
 	e.Reason, e.Attempt, e.Detail = plan.Reason, m.attempt.ID, "minted without a lock while the store was away"

@@ -190,10 +190,11 @@ func (c *Coordinator) doubt(ctx context.Context, value string, cause error) (Ver
 		// Without the store, the doubt is this process's own for now. It is
 		// resolved without a lock, and written back with the outcome.
 		c.mu.Lock()
-		memory, now := c.memory.record(), c.clock.at(time.Now())
+		memory, clock := c.memory.record(), c.clock
 		c.mu.Unlock()
+		now := clock.at(time.Now())
 		if draft, events, ok := apply(memory.Child(NewStamp(memory, now)), now); ok {
-			c.adopt(draft)
+			c.adopt(written{draft, clock})
 			c.emit(events...)
 		}
 		return verdict, nil

@@ -27,19 +27,20 @@ func (c *Coordinator) look(ctx context.Context, adoptCredential bool) error {
 // swaps, until nobody else was faster. With fresh false, it first tries on
 // what it remembers and saves a load.
 //
-// It returns the record that it tried to write last: when the error says that
-// the store did not answer, that record may or may not have been stored.
-func (c *Coordinator) update(ctx context.Context, fresh, adoptCredential bool, apply change) (Record, error) {
+// It returns the record that it tried to write last, and the clock by which it
+// is told: when the error says that the store did not answer, that record may or
+// may not have been stored.
+func (c *Coordinator) update(ctx context.Context, fresh, adoptCredential bool, apply change) (written, error) {
 	c.readCopy()
-	var next Record
+	var last written
 	for try := range maxSwaps {
 		base, err := c.base(ctx, fresh || try > 0, adoptCredential)
 		if err != nil {
-			return next, err
+			return last, err
 		}
 		draft, events := c.tidy(base)
 		changed := base.relation != Level || len(events) > 0
-		next = draft
+		next := draft
 		if apply != nil {
 			if applied, more, ok := apply(draft, base.now); ok {
 				next, events, changed = applied, append(events, more...), true
@@ -47,18 +48,25 @@ func (c *Coordinator) update(ctx context.Context, fresh, adoptCredential bool, a
 		}
 		if !changed {
 			c.keep(base.record, base.clock)
-			return base.record, nil
+			return written{base.record, base.clock}, nil
 		}
+		last = written{next, base.clock}
 		err = c.swap(ctx, base.old, next, events)
 		if errors.Is(err, ErrStoreUnavailable) {
 			c.learnUnwritten(base, next)
 		}
 		if !errors.Is(err, ErrConflict) {
-			return next, err
+			return last, err
 		}
 		pause(ctx, try)
 	}
-	return next, fmt.Errorf("%w: %d swaps in a row were overtaken by others", ErrStoreUnavailable, maxSwaps)
+	return last, fmt.Errorf("%w: %d swaps in a row were overtaken by others", ErrStoreUnavailable, maxSwaps)
+}
+
+// written is a record, and the clock on which its times are.
+type written struct {
+	record Record
+	clock  storeClock
 }
 
 // base is what an update builds on.
@@ -204,7 +212,7 @@ func (c *Coordinator) learnUnwritten(b base, next Record) {
 			c.learn(b.record, b.clock)
 		}
 	case Forked:
-		c.adopt(next) // it may have been stored: the next look tells
+		c.adopt(written{next, b.clock}) // it may have been stored: the next look tells
 	}
 }
 
