@@ -47,12 +47,12 @@ var guards = []guard{
 // ordersFor tells the history`, `
 func (c *Coordinator) announceInMemory(apply change) error {
 	c.mu.Lock()
-	now := c.clock.at(time.Now())
-	memory := c.memory.record()
-	draft := memory.Child(NewStamp(memory, now))
+	clock, memory := c.clock, c.memory.record()
 	c.mu.Unlock()
+	now := clock.at(time.Now())
+	draft := memory.Child(NewStamp(memory, now))
 	if next, _, ok := apply(draft, now); ok {
-		c.adopt(next)
+		c.adopt(written{next, clock})
 	}
 	return nil
 }
