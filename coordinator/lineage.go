@@ -45,7 +45,7 @@ func descends(r, old Record) bool {
 	if slices.Contains(r.Lineage, stamp) {
 		return true
 	}
-	return len(r.Lineage) == lineageDepth && stamp.Revision < r.Lineage[0].Revision &&
+	return len(r.Lineage) == lineageDepth && stamp.compare(r.Lineage[0]) < 0 &&
 		r.Grant.Generation >= old.Grant.Generation
 }
 
@@ -156,9 +156,12 @@ func (b Budget) join(other Budget) Budget {
 // join merges two lineages in the order of their revisions and keeps the last.
 func join(a, b []Stamp) []Stamp {
 	all := slices.Concat(a, b)
-	slices.SortFunc(all, func(x, y Stamp) int {
-		return cmp.Or(cmp.Compare(x.Revision, y.Revision), cmp.Compare(x.ID, y.ID))
-	})
+	slices.SortFunc(all, Stamp.compare)
 	all = slices.Compact(all)
 	return all[max(0, len(all)-lineageDepth):]
+}
+
+// compare orders the writes of a lineage.
+func (s Stamp) compare(other Stamp) int {
+	return cmp.Or(cmp.Compare(s.Revision, other.Revision), cmp.Compare(s.ID, other.ID))
 }

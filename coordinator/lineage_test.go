@@ -71,6 +71,9 @@ func TestRelate(t *testing.T) {
 	child := root.Child(stamp(day.Add(time.Hour)))
 	twin := root.Child(coordinator.Stamp{Revision: child.Revision(), ID: 1}) // the same moment on another server
 	none := coordinator.Record{}
+	first := full.Lineage[0]
+	cut := none.Child(coordinator.Stamp{Revision: first.Revision, ID: first.ID - 1})     // where lineages were joined,
+	twinned := none.Child(coordinator.Stamp{Revision: first.Revision, ID: first.ID + 1}) // several writes have one revision
 	tests := []struct {
 		name           string
 		memory, record coordinator.Record
@@ -83,6 +86,8 @@ func TestRelate(t *testing.T) {
 		{"stored is newer by a whole lineage", written(none, day, 1), full, coordinator.Level},
 		{"stored is newer by all that its lineage reaches", written(none, day, 9), full, coordinator.Level},
 		{"stored is newer, by one less than cut", written(none, day, 8), full, coordinator.Level},
+		{"stored is newer, by a write of the revision at which it was cut", cut, full, coordinator.Level},
+		{"a write of the revision at which it was cut, and not cut off", twinned, full, coordinator.Forked},
 		{"stored is newer by far, of a lower generation", ofGeneration(2, written(none, day, 8)), ofGeneration(1, full), coordinator.Forked},
 		{"stored is newer by far, of the same generation", ofGeneration(2, written(none, day, 8)), ofGeneration(2, full), coordinator.Level},
 		{"nothing stored", root, none, coordinator.Behind},

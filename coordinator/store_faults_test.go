@@ -436,3 +436,41 @@ func TestReportToAStoreThatOnlyReads(t *testing.T) {
 		}
 	})
 }
+
+// What a process has read while it tried to write is remembered for the next
+// try, even if the store has lost it by then: otherwise two histories come of it
+// (found by simulation, seed 203433).
+func TestReadBetweenTwoTriesIsRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a, faults := f.member("a")
+		b, _ := f.member("b")
+		token(t, a)
+		<-f.provider.arrived
+		go a.Rotate(context.Background())
+		<-f.provider.arrived
+		if _, err := b.Refresh(t.Context()); err != nil { // it knows of the attempt
+			t.Fatal(err)
+		}
+		f.memory.Flush()
+		if _, err := b.Refresh(t.Context()); err != nil { // and puts it back
+			t.Fatal(err)
+		}
+		tries := 0
+		faults.Before(storetest.Swap, 2, func() {
+			if tries++; tries == 2 {
+				f.memory.Flush()
+			}
+		})
+		f.drain(a)
+		if _, err := b.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.drain(b)
+		if n := f.events.count(coordinator.EventForked); n > 0 || tries != 2 {
+			t.Errorf("%d forks after %d tries, want none after 2", n, tries)
+		}
+		f.wantMints(2)
+		f.converged()
+	})
+}

@@ -58,6 +58,9 @@ func (c *Coordinator) update(ctx context.Context, fresh, adoptCredential bool, a
 		if !errors.Is(err, ErrConflict) {
 			return last, err
 		}
+		if base.relation == Level {
+			c.learn(base.record, base.clock) // the store may lose it before the next try
+		}
 		pause(ctx, try)
 	}
 	return last, fmt.Errorf("%w: %d swaps in a row were overtaken by others", ErrStoreUnavailable, maxSwaps)
