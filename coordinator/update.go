@@ -52,14 +52,11 @@ func (c *Coordinator) update(ctx context.Context, fresh, adoptCredential bool, a
 		}
 		last = written{next, base.clock}
 		err = c.swap(ctx, base.old, next, events)
-		if errors.Is(err, ErrStoreUnavailable) {
-			c.learnUnwritten(base, next)
+		if errors.Is(err, ErrStoreUnavailable) && base.relation == Forked {
+			c.adopt(last) // it may have been stored: the next look tells
 		}
 		if !errors.Is(err, ErrConflict) {
 			return last, err
-		}
-		if base.relation == Level {
-			c.learn(base.record, base.clock) // the store may lose it before the next try
 		}
 		pause(ctx, try)
 	}
@@ -117,8 +114,11 @@ func (c *Coordinator) base(ctx context.Context, fresh, adoptCredential bool) (ba
 		b.at = NewStamp(memory, clock.now)
 	}
 	b.record, b.relation = Reconcile(memory, record, b.at)
-	if b.relation == Forked {
+	switch {
+	case b.relation == Forked:
 		b.record = b.record.Settled(memory, record, c.traits)
+	case b.relation == Level && record.Stamp() != memory.Stamp():
+		c.learn(record, clock) // at once: the store may lose it before the next write, of this goroutine or another
 	}
 	return b, nil
 }
@@ -204,26 +204,6 @@ func (c *Coordinator) keep(r Record, clock storeClock) {
 	}
 	c.learn(r, clock)
 	c.copyRecord()
-}
-
-// learnUnwritten remembers what was read, where nothing could be written: a
-// store that only reads still tells what there is to serve.
-func (c *Coordinator) learnUnwritten(b base, next Record) {
-	switch b.relation {
-	case Level:
-		if c.stamp() != b.record.Stamp() { // it is news: others wait for it
-			c.learn(b.record, b.clock)
-		}
-	case Forked:
-		c.adopt(written{next, b.clock}) // it may have been stored: the next look tells
-	}
-}
-
-// stamp is that of what this process remembers.
-func (c *Coordinator) stamp() Stamp {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.memory.record().Stamp()
 }
 
 // learn remembers a record that the store holds. A slower look must not take
