@@ -3,15 +3,12 @@ package coordinator_test
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/coordinator/storetest"
-	"github.com/mintonce/mintonce/filestore"
-	"github.com/mintonce/mintonce/sealedstore"
 )
 
 // A copy whose offset was right for a wall clock that was set since must not
@@ -106,55 +103,4 @@ func (s *asked) Mint(ctx context.Context, prev coordinator.Token) (coordinator.T
 		s.with = prev.State()
 	}
 	return s.provider.Mint(ctx, prev)
-}
-
-// A sealed copy whose token does not open any more is not sound for those who
-// have the key: they must not try fifty times to overwrite it at each look.
-func TestSealedCopyThatDoesNotOpen(t *testing.T) {
-	keys, err := sealedstore.NewKeys()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := filestore.New(t.TempDir(), filestore.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The copy of another record in the place of this one's: it does not open here.
-	sealed := sealedstore.New(files, keys)
-	f := newFleet(t)
-	f.provider.latency = 0
-	other, err := coordinator.New("other", f.provider, storetest.NewMemory(), coordinator.Config{Fallback: sealed})
-	if err != nil {
-		t.Fatal(err)
-	}
-	token(t, other)
-	f.drain(other)
-	r, _, err := files.Load(t.Context(), "other")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := files.Swap(t.Context(), "shop", coordinator.Stamp{}, r); err != nil {
-		t.Fatal(err)
-	}
-	copies := &swapCounter{Store: sealed}
-	c, _ := f.member("a", withFallback(copies))
-	start := time.Now()
-	token(t, c)
-	f.drain(c)
-	if n := copies.swaps.Load(); n > 2 {
-		t.Errorf("%d tries to write the copy in %s", n, time.Since(start))
-	}
-}
-
-// swapCounter counts.
-type swapCounter struct {
-	coordinator.Store
-	swaps atomic.Int64
-}
-
-func (s *swapCounter) Unwrap() coordinator.Store { return s.Store }
-
-func (s *swapCounter) Swap(ctx context.Context, name string, old coordinator.Stamp, next coordinator.Record, events ...coordinator.Event) (time.Time, error) {
-	s.swaps.Add(1)
-	return s.Store.Swap(ctx, name, old, next, events...)
 }
