@@ -30,7 +30,7 @@ func guessClock() storeClock {
 // not heard the question, and no record must be made of it.
 func sane(now time.Time) error {
 	if now.Unix() < 0 {
-		return fmt.Errorf("mintonce: the store's clock shows the year %d: it has not answered", now.Year())
+		return fmt.Errorf("mintonce: the store's clock shows the year %d, so it has not answered: check its address and password", now.Year())
 	}
 	return nil
 }
