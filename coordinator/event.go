@@ -79,3 +79,7 @@ func ParseEvent(stored map[string]string) Event {
 		Detail: p.text("detail"), Took: took,
 	}
 }
+
+// DetailUnlocked is the Detail of a mint without the lock, which an idempotent
+// source is asked for while the store is away.
+const DetailUnlocked = "minted without a lock while the store was away"

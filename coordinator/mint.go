@@ -423,7 +423,7 @@ func (c *Coordinator) mintUnlocked(plan Plan) error {
 	c.adopt(written{record, clock})
 	c.copyRecord()
 	e := c.eventNow(kind)
-	e.Reason, e.Attempt, e.Detail = plan.Reason, m.attempt.ID, "minted without a lock while the store was away"
+	e.Reason, e.Attempt, e.Detail = plan.Reason, m.attempt.ID, DetailUnlocked
 	c.emit(e)
 	return nil
 }

@@ -112,9 +112,6 @@ func (l *eventLog) known(e coordinator.Event) bool {
 	return false
 }
 
-// unlocked is the detail of a mint without the store.
-const unlocked = "minted without a lock while the store was away"
-
 // levelOf: a warning heals by itself, an error needs somebody.
 func levelOf(e coordinator.Event) slog.Level {
 	switch e.Kind {
@@ -132,7 +129,7 @@ func levelOf(e coordinator.Event) slog.Level {
 		coordinator.EventLockLost, coordinator.EventUnsaved:
 		return slog.LevelWarn
 	case coordinator.EventMinted, coordinator.EventConfirmed:
-		if e.Detail == unlocked {
+		if e.Detail == coordinator.DetailUnlocked {
 			return slog.LevelWarn
 		}
 		return slog.LevelInfo

@@ -69,7 +69,7 @@ func TestTroubleOfTheStoreIsLoggedOnce(t *testing.T) {
 }
 
 func TestMintWithoutTheStoreIsAWarning(t *testing.T) {
-	got := lines(slog.LevelError, coordinator.Event{Kind: coordinator.EventMinted, Detail: "minted without a lock while the store was away"})
+	got := lines(slog.LevelError, coordinator.Event{Kind: coordinator.EventMinted, Detail: coordinator.DetailUnlocked})
 	if len(got) != 1 || !strings.Contains(got[0], "level=WARN msg=minted") {
 		t.Errorf("got %q", got)
 	}
