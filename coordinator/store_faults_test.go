@@ -244,6 +244,7 @@ func TestStoreThatOnlyReads(t *testing.T) {
 		if got := token(t, b); got.Value != tok.Value {
 			t.Errorf("got %v", got)
 		}
+		synctest.Wait() // the token is there before the write has failed
 		away := f.events.count(coordinator.EventStoreAway)
 		time.Sleep(time.Minute)
 		if now := f.events.count(coordinator.EventStoreAway); away != 1 || now != 1 {
