@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,9 +45,18 @@ func serveFeedOver(t *testing.T, cfg httpapi.Config, start func(*httptest.Server
 	s.server = httpapi.NewServer(httpapi.New(cfg), log)
 	s.server.ReadTimeout, s.server.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond
 	s.server.RegisterOnShutdown(s.feed.Close)
+	// Closing an HTTP/2 server does not wait for its handlers, and they log to t.
+	var handlers sync.WaitGroup
+	handler := s.server.Handler
+	s.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handlers.Add(1)
+		defer handlers.Done()
+		handler.ServeHTTP(w, r)
+	})
 	server := httptest.NewUnstartedServer(nil)
 	server.Config, server.EnableHTTP2 = s.server, true
 	start(server)
+	t.Cleanup(handlers.Wait)
 	t.Cleanup(func() { s.server.Close() })
 	s.url, s.client = server.URL, server.Client()
 	return s
