@@ -33,8 +33,8 @@
 // Its own repetition after a lost reply is recognized by the write id, and
 // succeeds without doing anything. The scripts know nothing of the protocol.
 //
-// A swap with events is announced, in the same step. One without, the beginning
-// of a mint, is no news to anybody.
+// A swap with events is announced, in the same step (but see below of Cluster).
+// One without, the beginning of a mint, is no news to anybody.
 //
 // # Locks
 //
@@ -60,10 +60,10 @@
 // XREVRANGE and XREAD, every two seconds), for 10 names as for 100,000, and 4
 // more while it says in mintonce:instances that it is alive. A load is 2
 // commands in one round trip (1 on a cluster), many loads are 1 each and 1 for
-// all, a swap is 1 (2 on a cluster), a lock 1 (3 when it is held by
-// somebody else), a renewal 1, a release 1; a script that Redis does not have
-// in its cache costs one more, once. So a refresh is 4 commands and a mint: lock,
-// begin, commit, release.
+// all, a swap is 1 (3 on a cluster, if it is announced), a lock 1 (3 when it is
+// held by somebody else), a renewal 1, a release 1; a script that Redis does not
+// have in its cache costs one more, once. So a refresh is 4 commands and a mint,
+// or 6 on a cluster: lock, begin, commit, release.
 //
 // # Who is alive
 //
@@ -112,9 +112,12 @@
 // them: records are written back, and at most one more mint takes place.
 //
 // On Redis Cluster, mintonce:changes and mintonce:marker are in other slots
-// than the records, so that a change is announced by a second command after the
-// swap. If the process dies in between, or the command fails, watchers learn of
-// the change only when they look by themselves. The marker tells of a flush of
+// than the records, so that swap and announcement cannot be one step. A change is
+// announced twice: as an intent before the swap, an entry with the field intent,
+// and as news after it. Where no news follow upon an intent within five seconds,
+// because the process was killed in between for example, watchers look by
+// themselves. If the server of the changes takes in neither, they learn of the
+// change when they next look. The marker tells of a flush of
 // its own shard; losses of another shard are found when its records are looked
 // at.
 //

@@ -28,7 +28,8 @@ const (
 // follower reads the change stream for all watches of a Store.
 type follower struct {
 	store  *Store
-	placed bool // guarded by store.mu: it knows its place in the stream
+	placed bool    // guarded by store.mu: it knows its place in the stream
+	open   intents // used by its own goroutine only
 	stop   context.CancelFunc
 	done   chan struct{}
 }
@@ -42,7 +43,7 @@ type position struct {
 // follow starts a follower.
 func (s *Store) follow() *follower {
 	ctx, stop := context.WithCancel(context.Background())
-	f := &follower{store: s, stop: stop, done: make(chan struct{})}
+	f := &follower{store: s, open: make(intents), stop: stop, done: make(chan struct{})}
 	go f.run(ctx)
 	return f
 }
@@ -129,10 +130,13 @@ func (f *follower) rounds(ctx context.Context, reader *redis.Client, at position
 		}
 		if len(news) > 0 {
 			at.last = parseStreamID(news[len(news)-1].ID)
-			f.tell(news)
-			if !wait(ctx, breather) {
+			// What an intent announces comes at once, and is not to wait.
+			if f.tell(news) && !wait(ctx, breather) {
 				return ctx.Err()
 			}
+		}
+		for _, missed := range f.open.overdue(time.Now()) {
+			f.store.wake(missed)
 		}
 		if time.Now().Before(due) {
 			continue
@@ -150,26 +154,33 @@ func (f *follower) rounds(ctx context.Context, reader *redis.Client, at position
 	}
 }
 
-// tell wakes the watches of the names in news. A read that is full may end
-// before, or have begun after, entries that were trimmed.
-func (f *follower) tell(news []redis.XMessage) {
-	if len(news) >= streamLength {
-		f.store.wakeAll()
-		return
-	}
+// tell wakes the watches of the names in news, and reports whether there was
+// more than intents. A read that is full may end before, or have begun after,
+// entries that were trimmed.
+func (f *follower) tell(news []redis.XMessage) bool {
 	writes := make(map[string]coordinator.Stamp, len(news))
 	for _, entry := range news {
 		name, _ := entry.Values["name"].(string)
 		text, _ := entry.Values["stamp"].(string)
 		write, _ := coordinator.ParseStamp(text) // zero if an older version has written it
+		if _, intended := entry.Values[intentField]; intended {
+			f.open[write] = intent{name, time.Now()}
+			continue
+		}
+		delete(f.open, write)
 		if _, several := writes[name]; several {
 			write = coordinator.Stamp{} // to know the last does not mean to know all
 		}
 		writes[name] = write
 	}
+	if len(news) >= streamLength {
+		f.store.wakeAll()
+		return true
+	}
 	for name, write := range writes {
 		f.store.wake(coordinator.Change{Name: name, Write: write})
 	}
+	return len(writes) > 0
 }
 
 // read returns the entries after last, the oldest first; none if there is no

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
-	"github.com/redis/go-redis/v9"
 )
 
 // streamLength is how many entries a history and the change stream keep, or a
@@ -48,13 +47,14 @@ const (
 	outcomeRepeated
 )
 
-// Swap implements coordinator.Store with one command, and one more on a
-// cluster. A swap with events is announced to the watchers; one without, such
-// as the beginning of a mint, is no news.
+// Swap implements coordinator.Store with one command. A swap with events is
+// announced to the watchers; one without, such as the beginning of a mint, is no
+// news.
 //
-// On a cluster the announcement comes after the swap. If it fails, Config.Warn
-// is told and Swap succeeds: watchers then learn of the change when they next
-// look by themselves.
+// On a cluster the announcement takes two commands more, an intent before the
+// swap and the news after it. If the news cannot be told, Config.Warn is told and
+// Swap succeeds: watchers that have heard of the intent look a few seconds later,
+// and otherwise when they next look by themselves.
 func (s *Store) Swap(ctx context.Context, name string, old coordinator.Stamp, next coordinator.Record, events ...coordinator.Event) (time.Time, error) {
 	if err := s.check(name); err != nil {
 		return time.Time{}, err
@@ -63,12 +63,16 @@ func (s *Store) Swap(ctx context.Context, name string, old coordinator.Stamp, ne
 		return time.Time{}, fmt.Errorf("redisstore: swap %s: the new record has no lineage: make it with Record.Child", name)
 	}
 	keys := []string{s.recordKey(name), s.historyKey(name)}
-	if !s.clustered() && len(events) > 0 {
+	apart := s.clustered() && len(events) > 0 // the announcement is for another server
+	if len(events) > 0 && !apart {
 		keys = append(keys, s.changesKey())
 	}
 	fields := next.Fields()
 	if _, err := coordinator.ParseRecord(fields); err != nil {
 		return time.Time{}, fmt.Errorf("redisstore: swap %s: the new record is not written, as no process could read it: %v", name, err)
+	}
+	if apart {
+		s.intend(ctx, name, next)
 	}
 	reply, err := s.run(ctx, swapScript, keys, swapArgs(name, old, next, fields, events)...)
 	if err != nil {
@@ -81,21 +85,10 @@ func (s *Store) Swap(ctx context.Context, name string, old coordinator.Stamp, ne
 	if outcome == outcomeConflict {
 		return now, coordinator.ErrConflict
 	}
-	if s.clustered() && len(events) > 0 {
+	if apart {
 		s.announce(ctx, name, next)
 	}
 	return now, nil
-}
-
-// announce adds an entry to the change stream.
-func (s *Store) announce(ctx context.Context, name string, next coordinator.Record) {
-	err := s.client.XAdd(ctx, &redis.XAddArgs{
-		Stream: s.changesKey(), MaxLen: streamLength, Approx: true,
-		Values: []any{"name", name, "generation", next.Grant.Generation, "stamp", next.Stamp().String()},
-	}).Err()
-	if err != nil {
-		s.warn(explain("announce a change of "+name, err))
-	}
 }
 
 func swapArgs(name string, old coordinator.Stamp, next coordinator.Record, fields map[string]string, events []coordinator.Event) []any {
