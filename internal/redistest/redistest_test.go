@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,26 @@ func TestServer(t *testing.T) {
 	s.Stop()
 	if got := do(t, s, "PING", patience); got != "" {
 		t.Errorf("PING to a server that was stopped: %q", got)
+	}
+}
+
+// TestNobodyIsGivenThePort: a server that comes back finds its port free,
+// whatever others have been given by the kernel meanwhile.
+func TestNobodyIsGivenThePort(t *testing.T) {
+	first, last := 32768, 60999 // of the ports that the kernel gives away
+	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
+		if _, err := fmt.Sscan(string(text), &first, &last); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if first < 11_000 {
+		return // there are hardly any others on this machine
+	}
+	for range 5 {
+		_, text, _ := net.SplitHostPort(redistest.Start(t).Addr())
+		if port, err := strconv.Atoi(text); err != nil || port >= first && port <= last {
+			t.Errorf("port %s is one of %d to %d", text, first, last)
+		}
 	}
 }
 
