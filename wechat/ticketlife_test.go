@@ -2,7 +2,6 @@ package wechat_test
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -10,49 +9,22 @@ import (
 
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/coordinator/storetest"
+	"github.com/mintonce/mintonce/internal/pipetest"
 	"github.com/mintonce/mintonce/wechat"
 	"github.com/mintonce/mintonce/wechat/wechattest"
 )
 
-// pipes is a listener whose connections take no time and no socket.
-type pipes struct {
-	connections chan net.Conn
-	closed      chan struct{}
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.connections:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error   { close(p.closed); return nil }
-func (p *pipes) Addr() net.Addr { return &net.IPAddr{IP: net.IPv4(127, 0, 0, 1)} }
-
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	near, far := net.Pipe()
-	select {
-	case p.connections <- far:
-		return near, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
 // inBubble serves a fake, and returns how to reach it.
 func inBubble(t *testing.T, cfg wechattest.Config) (*wechattest.Fake, wechat.Config) {
 	fake := wechattest.New(cfg)
-	listener := &pipes{make(chan net.Conn), make(chan struct{})}
+	listener := pipetest.Listen()
 	server := &http.Server{Handler: fake}
 	go server.Serve(listener)
 	t.Cleanup(func() {
 		fake.Close()
 		server.Close()
 	})
-	return fake, wechat.Config{API: "http://127.0.0.1", Dial: listener.dial}
+	return fake, wechat.Config{API: "http://127.0.0.1", Dial: listener.Dial}
 }
 
 // A day of a token and its ticket, minute by minute, at a WeChat that always

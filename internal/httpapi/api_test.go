@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
@@ -127,47 +128,53 @@ func decode(t *testing.T, w *httptest.ResponseRecorder) map[string]any {
 }
 
 func TestToken(t *testing.T) {
-	handler := httpapi.New(httpapi.Config{Credentials: map[string]httpapi.Credential{"shop": live()}})
-	w := request{method: "GET", path: "/v1/tokens/shop"}.send(t, handler)
-	got := decode(t, w)
-	if w.Code != http.StatusOK || got["name"] != "shop" || got["access_token"] != secretToken || got["expires_in"] != 3600.0 || got["generation"] != 7.0 {
-		t.Errorf("%d %s", w.Code, w.Body)
-	}
-	if at, err := time.Parse(time.RFC3339, fmt.Sprint(got["expires_at"])); err != nil || time.Until(at) < 59*time.Minute || time.Until(at) > 61*time.Minute {
-		t.Errorf("expires_at is %v, %v", got["expires_at"], err)
-	}
-	for header, want := range map[string]string{"Cache-Control": "no-store", "Content-Type": "application/json", "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"} {
-		if got := w.Header().Get(header); got != want {
-			t.Errorf("%s is %q, want %q", header, got, want)
+	synctest.Test(t, func(t *testing.T) {
+		handler := httpapi.New(httpapi.Config{Credentials: map[string]httpapi.Credential{"shop": live()}})
+		w := request{method: "GET", path: "/v1/tokens/shop"}.send(t, handler)
+		got := decode(t, w)
+		if w.Code != http.StatusOK || got["name"] != "shop" || got["access_token"] != secretToken || got["expires_in"] != 3600.0 || got["generation"] != 7.0 {
+			t.Errorf("%d %s", w.Code, w.Body)
 		}
-	}
+		if at, err := time.Parse(time.RFC3339, fmt.Sprint(got["expires_at"])); err != nil || time.Until(at) < 59*time.Minute || time.Until(at) > 61*time.Minute {
+			t.Errorf("expires_at is %v, %v", got["expires_at"], err)
+		}
+		for header, want := range map[string]string{"Cache-Control": "no-store", "Content-Type": "application/json", "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"} {
+			if got := w.Header().Get(header); got != want {
+				t.Errorf("%s is %q, want %q", header, got, want)
+			}
+		}
+	})
 }
 
 func TestExpiresInIsNeverMoreThanIsLeft(t *testing.T) {
-	for _, test := range []struct {
-		left time.Duration
-		want float64
-	}{{1900 * time.Millisecond, 1}, {900 * time.Millisecond, 0}, {-time.Second, 0}} {
-		f := live()
-		f.token = coordinator.NewToken(secretToken, time.Now().Add(test.left))
-		handler := httpapi.New(httpapi.Config{Credentials: map[string]httpapi.Credential{"shop": f}})
-		got := decode(t, request{method: "GET", path: "/v1/tokens/shop"}.send(t, handler))
-		if got["expires_in"] != test.want {
-			t.Errorf("with %s left, expires_in is %v, want %v", test.left, got["expires_in"], test.want)
+	synctest.Test(t, func(t *testing.T) {
+		for _, test := range []struct {
+			left time.Duration
+			want float64
+		}{{1900 * time.Millisecond, 1}, {900 * time.Millisecond, 0}, {-time.Second, 0}} {
+			f := live()
+			f.token = coordinator.NewToken(secretToken, time.Now().Add(test.left))
+			handler := httpapi.New(httpapi.Config{Credentials: map[string]httpapi.Credential{"shop": f}})
+			got := decode(t, request{method: "GET", path: "/v1/tokens/shop"}.send(t, handler))
+			if got["expires_in"] != test.want {
+				t.Errorf("with %s left, expires_in is %v, want %v", test.left, got["expires_in"], test.want)
+			}
 		}
-	}
+	})
 }
 
 // TestExpiresInEndsWithTheSuccessorsOverlap: an application that keeps the token
 // for as long as it is told must not keep one that its successor has ended.
 func TestExpiresInEndsWithTheSuccessorsOverlap(t *testing.T) {
-	f := live()
-	f.ends = time.Now().Add(30*time.Minute + 500*time.Millisecond)
-	handler := httpapi.New(httpapi.Config{Credentials: map[string]httpapi.Credential{"shop": f}})
-	got := decode(t, request{method: "GET", path: "/v1/tokens/shop"}.send(t, handler))
-	if got["expires_in"] != 1800.0 || got["expires_at"] != f.ends.UTC().Truncate(time.Second).Format(time.RFC3339) {
-		t.Errorf("%v, want 1800 s, until %s", got, f.ends)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		f := live()
+		f.ends = time.Now().Add(30*time.Minute + 500*time.Millisecond)
+		handler := httpapi.New(httpapi.Config{Credentials: map[string]httpapi.Credential{"shop": f}})
+		got := decode(t, request{method: "GET", path: "/v1/tokens/shop"}.send(t, handler))
+		if got["expires_in"] != 1800.0 || got["expires_at"] != f.ends.UTC().Truncate(time.Second).Format(time.RFC3339) {
+			t.Errorf("%v, want 1800 s, until %s", got, f.ends)
+		}
+	})
 }
 
 func TestReport(t *testing.T) {

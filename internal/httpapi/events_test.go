@@ -4,21 +4,24 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/coordinator/storetest"
 	"github.com/mintonce/mintonce/internal/feed"
 	"github.com/mintonce/mintonce/internal/httpapi"
+	"github.com/mintonce/mintonce/internal/pipetest"
 )
 
-// streaming is a server with a feed.
+// streaming is a server with a feed, and with limits for a request that are
+// shorter than any stream.
 type streaming struct {
 	t      *testing.T
 	feed   *feed.Feed
@@ -27,37 +30,42 @@ type streaming struct {
 	url    string
 }
 
-// serveFeed starts a server whose limits for a request are shorter than any
-// stream.
-func serveFeed(t *testing.T, cfg httpapi.Config) *streaming {
-	return serveFeedOver(t, cfg, (*httptest.Server).Start)
-}
-
-func serveFeedOver(t *testing.T, cfg httpapi.Config, start func(*httptest.Server)) *streaming {
+func newStreaming(t *testing.T, cfg httpapi.Config, log *slog.Logger, limit time.Duration) *streaming {
 	t.Helper()
 	s := &streaming{t: t, feed: feed.New(storetest.NewMemory())}
 	s.feed.Keep([]string{"shop", "other"})
 	t.Cleanup(s.feed.Close)
 	cfg.Credentials = map[string]httpapi.Credential{"shop": live(), "other": live()}
 	cfg.Instance, cfg.Feed = "me", s.feed
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg.Log = log // so that the stream goes through the access log
 	s.server = httpapi.NewServer(httpapi.New(cfg), log)
-	s.server.ReadTimeout, s.server.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond
+	s.server.ReadTimeout, s.server.WriteTimeout = limit, limit
 	s.server.RegisterOnShutdown(s.feed.Close)
-	// Closing an HTTP/2 server does not wait for its handlers, and they log to t.
-	var handlers sync.WaitGroup
-	handler := s.server.Handler
-	s.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handlers.Add(1)
-		defer handlers.Done()
-		handler.ServeHTTP(w, r)
-	})
+	t.Cleanup(func() { s.server.Close() })
+	return s
+}
+
+// serveFeed starts a server in a bubble. That waits for the handlers, which
+// closing a server does not, and they log to t.
+func serveFeed(t *testing.T, cfg httpapi.Config) *streaming {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s := newStreaming(t, cfg, log, 50*time.Millisecond)
+	listener := pipetest.Listen()
+	go s.server.Serve(listener)
+	s.url, s.client = "http://127.0.0.1", &http.Client{Transport: &http.Transport{DialContext: listener.Dial}}
+	return s
+}
+
+// serveFeedOverHTTP2 starts a server on a socket, for net/http keeps channels
+// of HTTP/2 from one bubble to the next. Its limits have room for a handshake on
+// a busy machine.
+func serveFeedOverHTTP2(t *testing.T) *streaming {
+	t.Helper()
+	s := newStreaming(t, httpapi.Config{}, slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug})), 3*time.Second)
 	server := httptest.NewUnstartedServer(nil)
 	server.Config, server.EnableHTTP2 = s.server, true
-	start(server)
-	t.Cleanup(handlers.Wait)
-	t.Cleanup(func() { s.server.Close() })
+	server.StartTLS()
 	s.url, s.client = server.URL, server.Client()
 	return s
 }
@@ -134,8 +142,12 @@ func (r *reader) want(parts ...string) string {
 // A stream outlives the limits that hold for a request, and goes on where the
 // one before ended.
 func TestEvents(t *testing.T) {
-	t.Run("HTTP/1.1", func(t *testing.T) { testEvents(t, serveFeed(t, httpapi.Config{})) })
-	t.Run("HTTP/2", func(t *testing.T) { testEvents(t, serveFeedOver(t, httpapi.Config{}, (*httptest.Server).StartTLS)) })
+	synctest.Test(t, func(t *testing.T) { testEvents(t, serveFeed(t, httpapi.Config{})) })
+}
+
+func TestEventsOverHTTP2(t *testing.T) {
+	t.Parallel()
+	testEvents(t, serveFeedOverHTTP2(t))
 }
 
 func testEvents(t *testing.T, s *streaming) {
@@ -143,7 +155,7 @@ func testEvents(t *testing.T, s *streaming) {
 	if hello := r.next(); hello != "retry: 3000\nevent: hello\ndata: {\"instance\":\"me\",\"resumed\":false}" {
 		t.Errorf("%q", hello)
 	}
-	time.Sleep(200 * time.Millisecond) // longer than the server's time-outs
+	time.Sleep(s.server.WriteTimeout + s.server.WriteTimeout/5) // and so is ReadTimeout
 	s.observe("shop", "line one\nline two")
 	text := r.want("event: token\n", `"event":"failed","name":"shop"`, `"detail":"line one\nline two"`)
 	if strings.Count(text, "\n") != 2 {
@@ -160,98 +172,110 @@ func testEvents(t *testing.T, s *streaming) {
 }
 
 func TestEventsByRight(t *testing.T) {
-	s := serveFeed(t, httpapi.Config{Clients: clients})
-	for key, want := range map[string]int{"": 401, "wrong": 401, operatorKey: 403} {
-		q, _ := http.NewRequestWithContext(t.Context(), "GET", s.url+"/v1/events", nil)
-		q.Header.Set("Authorization", "Bearer "+key)
-		response, err := s.client.Do(q)
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		s := serveFeed(t, httpapi.Config{Clients: clients})
+		for key, want := range map[string]int{"": 401, "wrong": 401, operatorKey: 403} {
+			q, _ := http.NewRequestWithContext(t.Context(), "GET", s.url+"/v1/events", nil)
+			q.Header.Set("Authorization", "Bearer "+key)
+			response, err := s.client.Do(q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			if response.StatusCode != want {
+				t.Errorf("%q: %s", key, response.Status)
+			}
 		}
-		response.Body.Close()
-		if response.StatusCode != want {
-			t.Errorf("%q: %s", key, response.Status)
+		r := s.open(blindKey, "") // which may read other
+		r.next()
+		s.observe("shop", "secret")
+		s.observe("other", "mine")
+		if text := r.want("mine"); strings.Contains(text, "shop") {
+			t.Errorf("%q", text)
 		}
-	}
-	r := s.open(blindKey, "") // which may read other
-	r.next()
-	s.observe("shop", "secret")
-	s.observe("other", "mine")
-	if text := r.want("mine"); strings.Contains(text, "shop") {
-		t.Errorf("%q", text)
-	}
-	s.feed.Disconnect()
-	if end := r.next(); end != "END" {
-		t.Errorf("after the rights have changed: %q", end)
-	}
+		s.feed.Disconnect()
+		if end := r.next(); end != "END" {
+			t.Errorf("after the rights have changed: %q", end)
+		}
+	})
 }
 
 // Whoever only asks for the head gets no stream, and a server without a feed
 // has no such path.
 func TestEventsWithout(t *testing.T) {
-	s := serveFeed(t, httpapi.Config{})
-	response, err := http.Head(s.url + "/v1/events")
-	if err != nil || response.StatusCode != 200 {
-		t.Errorf("HEAD: %v, %v", response, err)
-	}
-	handler := httpapi.New(httpapi.Config{})
-	if w := (request{method: "GET", path: "/v1/events"}).send(t, handler); w.Code != 404 {
-		t.Errorf("without a feed: %d %s", w.Code, w.Body)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := serveFeed(t, httpapi.Config{})
+		response, err := s.client.Head(s.url + "/v1/events")
+		if err != nil || response.StatusCode != 200 {
+			t.Fatalf("HEAD: %v, %v", response, err)
+		}
+		response.Body.Close()
+		handler := httpapi.New(httpapi.Config{})
+		if w := (request{method: "GET", path: "/v1/events"}).send(t, handler); w.Code != 404 {
+			t.Errorf("without a feed: %d %s", w.Code, w.Body)
+		}
+	})
 }
 
 func TestEventsAreBounded(t *testing.T) {
-	s := serveFeed(t, httpapi.Config{})
-	for range 32 {
-		if _, err := s.feed.Subscribe("", "", func(string) bool { return true }); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		s := serveFeed(t, httpapi.Config{})
+		for range 32 {
+			if _, err := s.feed.Subscribe("", "", func(string) bool { return true }); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	response, err := http.Get(s.url + "/v1/events")
-	if err != nil || response.StatusCode != 503 || response.Header.Get("Retry-After") == "" {
-		t.Errorf("the one too many: %v, %v", response, err)
-	}
+		response, err := s.client.Get(s.url + "/v1/events")
+		if err != nil || response.StatusCode != 503 || response.Header.Get("Retry-After") == "" {
+			t.Fatalf("the one too many: %v, %v", response, err)
+		}
+		response.Body.Close()
+	})
 }
 
 // Streams end with the server, which does not wait for their readers.
 func TestShutdownEndsEvents(t *testing.T) {
-	s := serveFeed(t, httpapi.Config{})
-	r := s.open("", "")
-	r.next()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if err := s.server.Shutdown(ctx); err != nil {
-		t.Errorf("Shutdown: %v", err)
-	}
-	if end := r.next(); end != "END" {
-		t.Errorf("after Shutdown: %q", end)
-	}
-	if _, err := s.feed.Subscribe("", "", nil); !errors.Is(err, feed.ErrClosed) {
-		t.Errorf("Subscribe: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := serveFeed(t, httpapi.Config{})
+		r := s.open("", "")
+		r.next()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		if err := s.server.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if end := r.next(); end != "END" {
+			t.Errorf("after Shutdown: %q", end)
+		}
+		if _, err := s.feed.Subscribe("", "", nil); !errors.Is(err, feed.ErrClosed) {
+			t.Errorf("Subscribe: %v", err)
+		}
+	})
 }
 
 // A reader that has left is noticed without an event.
 func TestReaderLeaves(t *testing.T) {
-	s := serveFeed(t, httpapi.Config{})
-	ctx, cancel := context.WithCancel(t.Context())
-	q, _ := http.NewRequestWithContext(ctx, "GET", s.url+"/v1/events", nil)
-	for range 40 { // more than may stay
-		response, err := s.client.Do(q)
-		if err != nil || response.StatusCode != 200 {
-			t.Fatalf("%v, %v", response, err)
-		}
-		response.Body.Close()
-		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-			other, err := s.feed.Subscribe("", "", func(string) bool { return true })
-			if err == nil {
-				other.Close()
-				break
+	synctest.Test(t, func(t *testing.T) {
+		s := serveFeed(t, httpapi.Config{})
+		ctx, cancel := context.WithCancel(t.Context())
+		q, _ := http.NewRequestWithContext(ctx, "GET", s.url+"/v1/events", nil)
+		for range 40 { // more than may stay
+			response, err := s.client.Do(q)
+			if err != nil || response.StatusCode != 200 {
+				t.Fatalf("%v, %v", response, err)
 			}
-			if time.Now().After(deadline) {
-				t.Fatal("those who have left still count")
+			response.Body.Close()
+			for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+				other, err := s.feed.Subscribe("", "", func(string) bool { return true })
+				if err == nil {
+					other.Close()
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatal("those who have left still count")
+				}
 			}
 		}
-	}
-	cancel()
+		cancel()
+	})
 }

@@ -1,20 +1,19 @@
 package httpapi_test
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mintonce/mintonce/internal/httpapi"
+	"github.com/mintonce/mintonce/internal/pipetest"
 )
 
 // TestPathTricks: a path that is not written as it should be is no path, with a
@@ -102,21 +101,40 @@ func TestClientsLearnNothingOfOthers(t *testing.T) {
 	}
 }
 
-// serve is the API on a real connection, with the bounds of NewServer. Time
-// bounds are shortened.
-func serve(t *testing.T, cfg httpapi.Config) string {
+// serve is the API with the bounds of NewServer, for a bubble.
+func serve(t *testing.T) (*pipetest.Listener, *http.Client) {
 	t.Helper()
-	server := httptest.NewUnstartedServer(nil)
-	server.Config = httpapi.NewServer(httpapi.New(cfg), slog.New(slog.DiscardHandler))
-	server.Config.ReadHeaderTimeout, server.Config.ReadTimeout, server.Config.IdleTimeout = 500*time.Millisecond, time.Second, 500*time.Millisecond
-	server.Start()
-	t.Cleanup(server.Close)
-	return server.Listener.Addr().String()
+	listener := pipetest.Listen()
+	server := httpapi.NewServer(httpapi.New(httpapi.Config{Credentials: map[string]httpapi.Credential{"shop": live()}, Clients: clients}), slog.New(slog.DiscardHandler))
+	go server.Serve(listener)
+	t.Cleanup(func() { server.Close() })
+	return listener, &http.Client{Transport: &http.Transport{DialContext: listener.Dial}}
+}
+
+func dial(t *testing.T, listener *pipetest.Listener) net.Conn {
+	t.Helper()
+	conn, err := listener.Dial(t.Context(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// wantServed: somebody with a key is served.
+func wantServed(t *testing.T, client *http.Client, when string) {
+	t.Helper()
+	r, _ := http.NewRequest("GET", "http://127.0.0.1/v1/tokens/shop", nil)
+	r.Header.Set("Authorization", "Bearer "+shopKey)
+	response, err := client.Do(r)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %v, %v", when, response, err)
+	}
+	io.Copy(io.Discard, response.Body)
+	response.Body.Close()
 }
 
 // TestHostileConnections: what no HTTP client sends costs the one who sends it.
 func TestHostileConnections(t *testing.T) {
-	addr := serve(t, httpapi.Config{Credentials: map[string]httpapi.Credential{"shop": live()}, Clients: clients})
 	head := "POST /v1/tokens/shop/report HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + shopKey + "\r\nContent-Type: application/json\r\n"
 	for name, sent := range map[string]string{
 		"garbage":                 "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("\x00", 100),
@@ -138,75 +156,65 @@ func TestHostileConnections(t *testing.T) {
 		"an upgrade":              "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn, err := net.Dial("tcp", addr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			conn.SetDeadline(time.Now().Add(time.Minute))
-			go io.WriteString(conn, sent) // the server may hang up in between
-			answer, _ := io.ReadAll(io.LimitReader(conn, 1<<20))
-			if text := string(answer); strings.Contains(text, secretToken) || strings.HasPrefix(text, "HTTP/1.1 2") || strings.HasPrefix(text, "HTTP/1.1 500") {
-				t.Errorf("the answer is %.400q", text)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				listener, client := serve(t)
+				conn := dial(t, listener)
+				defer conn.Close()
+				conn.SetDeadline(time.Now().Add(3 * time.Minute)) // longer than an idle one is kept
+				go io.WriteString(conn, sent)                     // the server may hang up in between
+				answer, err := io.ReadAll(io.LimitReader(conn, 1<<20))
+				if text := string(answer); err != nil || strings.Contains(text, secretToken) || strings.HasPrefix(text, "HTTP/1.1 2") || strings.HasPrefix(text, "HTTP/1.1 500") {
+					t.Errorf("the answer is %.400q, %v", text, err)
+				}
+				wantServed(t, client, "afterwards")
+			})
 		})
 	}
-	r, _ := http.NewRequest("GET", "http://"+addr+"/v1/tokens/shop", nil)
-	r.Header.Set("Authorization", "Bearer "+shopKey)
-	response, err := http.DefaultClient.Do(r)
-	if err != nil || response.StatusCode != http.StatusOK {
-		t.Fatalf("afterwards: %v, %v", response, err)
-	}
-	response.Body.Close()
 }
 
 // TestSlowClients: those who send a byte now and then keep nobody else waiting,
-// and are cut off.
+// and are cut off. None of them leaves anything behind, or the bubble would not
+// end.
 func TestSlowClients(t *testing.T) {
-	addr := serve(t, httpapi.Config{Credentials: map[string]httpapi.Credential{"shop": live()}, Clients: clients})
-	before := runtime.NumGoroutine()
-	var slow sync.WaitGroup
-	for i := range 200 {
-		slow.Go(func() {
-			conn, err := net.Dial("tcp", addr)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer conn.Close()
-			conn.SetDeadline(time.Now().Add(time.Minute))
-			request := "GET /v1/tokens/shop HTTP/1.1\r\nHost: x\r\n"
-			if i%2 == 0 {
-				request = "POST /v1/tokens/shop/report HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + shopKey + "\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
-			}
-			io.WriteString(conn, request)
-			ended := make(chan struct{})
-			go func() { defer close(ended); io.Copy(io.Discard, bufio.NewReader(conn)) }()
-			for {
-				select {
-				case <-ended:
-					return
-				case <-time.After(50 * time.Millisecond):
-					io.WriteString(conn, "x")
+	synctest.Test(t, func(t *testing.T) {
+		listener, client := serve(t)
+		began := time.Now()
+		var slow sync.WaitGroup
+		for i := range 200 {
+			conn := dial(t, listener)
+			slow.Go(func() {
+				defer conn.Close()
+				conn.SetDeadline(began.Add(time.Minute))
+				request := "GET /v1/tokens/shop HTTP/1.1\r\nHost: x\r\n"
+				if i%2 == 0 {
+					request = "POST /v1/tokens/shop/report HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + shopKey + "\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
 				}
+				io.WriteString(conn, request)
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					if _, err := io.Copy(io.Discard, conn); err != nil {
+						t.Errorf("client %d is not cut off: %v", i, err)
+					}
+				}()
+				for {
+					select {
+					case <-ended:
+						return
+					case <-time.After(50 * time.Millisecond):
+						io.WriteString(conn, "x")
+					}
+				}
+			})
+		}
+		for range 50 {
+			asked := time.Now()
+			wantServed(t, client, "meanwhile")
+			if took := time.Since(asked); took != 0 {
+				t.Errorf("somebody waits for %s", took)
 			}
-		})
-	}
-	for range 50 {
-		r, _ := http.NewRequest("GET", "http://"+addr+"/v1/tokens/shop", nil)
-		r.Header.Set("Authorization", "Bearer "+shopKey)
-		response, err := http.DefaultClient.Do(r)
-		if err != nil || response.StatusCode != http.StatusOK {
-			t.Fatalf("meanwhile: %v, %v", response, err)
+			time.Sleep(300 * time.Millisecond)
 		}
-		io.Copy(io.Discard, response.Body)
-		response.Body.Close()
-	}
-	slow.Wait() // all of them were cut off
-	http.DefaultClient.CloseIdleConnections()
-	for deadline := time.Now().Add(30 * time.Second); runtime.NumGoroutine() > before+10; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d goroutines are left, %d before", runtime.NumGoroutine(), before)
-		}
-	}
+		slow.Wait()
+	})
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -20,6 +19,7 @@ import (
 	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/internal/config"
 	"github.com/mintonce/mintonce/internal/httpapi"
+	"github.com/mintonce/mintonce/internal/pipetest"
 	"github.com/mintonce/mintonce/internal/wechatapi"
 )
 
@@ -181,41 +181,40 @@ func TestDropInRate(t *testing.T) {
 // TestDropInSlowClient: one that sends its body a byte now and then is left
 // when the time for reading is over, and nobody else waits for it.
 func TestDropInSlowClient(t *testing.T) {
-	server := httpapi.NewServer(dropIn(clients, nil, nil), slog.New(slog.DiscardHandler))
-	server.ReadTimeout = 200 * time.Millisecond // 10 s are too long for a test
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go server.Serve(listener)
-	defer server.Close()
-	conn, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	fmt.Fprintf(conn, "POST /cgi-bin/stable_token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{")
-	response, err := http.Get("http://" + listener.Addr().String() + sdk("wx1", shopKey).path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, _ := io.ReadAll(response.Body)
-	response.Body.Close()
-	if !strings.Contains(string(body), secretToken) {
-		t.Errorf("somebody else gets %s", body)
-	}
-	response, err = http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		t.Fatalf("the slow one: %v", err)
-	}
-	defer response.Body.Close()
-	var answer struct{ ErrCode int }
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.ErrCode != 47001 {
-		t.Errorf("the slow one gets %+v, %v", answer, err)
-	}
-	if n, err := io.Copy(io.Discard, conn); n != 0 || err != nil {
-		t.Errorf("its connection is not closed: %d, %v", n, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		server := httpapi.NewServer(dropIn(clients, nil, nil), slog.New(slog.DiscardHandler))
+		listener := pipetest.Listen()
+		go server.Serve(listener)
+		defer server.Close()
+		conn, err := listener.Dial(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "POST /cgi-bin/stable_token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{")
+		somebody := &http.Client{Transport: &http.Transport{DialContext: listener.Dial}}
+		response, err := somebody.Get("http://127.0.0.1" + sdk("wx1", shopKey).path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		if !strings.Contains(string(body), secretToken) {
+			t.Errorf("somebody else gets %s", body)
+		}
+		response, err = http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("the slow one: %v", err)
+		}
+		defer response.Body.Close()
+		var answer struct{ ErrCode int }
+		if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.ErrCode != 47001 {
+			t.Errorf("the slow one gets %+v, %v", answer, err)
+		}
+		if n, err := io.Copy(io.Discard, conn); n != 0 || err != nil {
+			t.Errorf("its connection is not closed: %d, %v", n, err)
+		}
+	})
 }
 
 // BenchmarkDropIn is a request of an SDK, beside one for the same token at /v1.
