@@ -56,6 +56,7 @@ func TestCertificateIsReplacedUnderLoad(t *testing.T) {
 			replace(t, dir, ca.Issue(hour, "after", "127.0.0.1"))
 			steady.await("after")
 			steady.stop()
+			log.await(t, "certificate replaced") // it is served before it is told
 			if n := strings.Count(log.take(), "certificate replaced"); n != 1 {
 				t.Errorf("it is told %d times", n)
 			}

@@ -56,6 +56,16 @@ func (b *lockedBuffer) peek() string {
 	return b.text.String()
 }
 
+// await waits until a text was written.
+func (b *lockedBuffer) await(t *testing.T, text string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !strings.Contains(b.peek(), text); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("nobody has written %q:\n%s", text, b.peek())
+		}
+	}
+}
+
 // start serves files, in which API stands for the fake WeChat.
 func start(t *testing.T, files map[string]string) *running {
 	t.Helper()
