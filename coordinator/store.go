@@ -11,8 +11,8 @@ import (
 // and returns an error that matches none of this package's sentinels when the
 // store cannot be reached. Run coordinator/storetest over every implementation.
 //
-// Watcher, WatcherOfAll, BulkLoader, Historian, LockInspector and Quarantiner
-// below are optional; [As] finds them, in a [Wrapper] too.
+// Watcher, WatcherOfAll, BulkLoader, Historian, LockInspector, Lister and
+// Quarantiner below are optional; [As] finds them, in a [Wrapper] too.
 type Store interface {
 	// Load returns the record and the store's clock, which was read after the
 	// call began, and not after the record was. A record that does not exist is
@@ -104,6 +104,15 @@ type Historian interface {
 type LockInspector interface {
 	// Holder returns nil if nobody holds the lock of name.
 	Holder(ctx context.Context, name string) (*LockedError, error)
+}
+
+// Lister is a Store that can tell which records it has. That is for people:
+// nothing that a Coordinator does needs it.
+type Lister interface {
+	// Names returns the names of the records, damaged ones too, sorted. Where a
+	// store has very many, that may take long. If ctx ends before, Names returns
+	// those that were found, and all is false.
+	Names(ctx context.Context) (names []string, all bool, err error)
 }
 
 // NamePattern is the form of a credential's name, which becomes part of keys

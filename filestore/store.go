@@ -24,9 +24,9 @@ type Config struct {
 const defaultHistory, maxHistory = 1000, 10_000
 
 // Store keeps records in a folder. It implements coordinator.Store, Watcher,
-// Historian, LockInspector, Roster and Quarantiner. It is safe for concurrent
-// use, by any number of processes of one machine, and needs no closing: it keeps
-// nothing open but while a lock is held or a name is watched.
+// Historian, LockInspector, Lister, Roster and Quarantiner. It is safe for
+// concurrent use, by any number of processes of one machine, and needs no closing:
+// it keeps nothing open but while a lock is held or a name is watched.
 type Store struct {
 	dir     string
 	history int // entries; 0 keeps none
@@ -39,6 +39,7 @@ var (
 	_ coordinator.Watcher       = (*Store)(nil)
 	_ coordinator.Historian     = (*Store)(nil)
 	_ coordinator.LockInspector = (*Store)(nil)
+	_ coordinator.Lister        = (*Store)(nil)
 	_ coordinator.Roster        = (*Store)(nil)
 	_ coordinator.Quarantiner   = (*Store)(nil)
 )

@@ -92,7 +92,9 @@
 //	ACL SETUSER mintonce on >PASSWORD ~mintonce:* +@connection +eval +evalsha +time +exists +hgetall +hmget +hset +hkeys +hdel +del +get +set +getrange +pexpire +pttl +xadd +xread +xrevrange +zadd +zrem +zrangebyscore +zremrangebyscore
 //
 // A cluster client also needs +cluster and +command, and Inspect needs +info:
-// [Store.AccessRules] returns them all for a store. A process that never mints nor reports needs less:
+// [Store.AccessRules] returns them all for a store. [Store.Names] needs +scan, by
+// which a user sees the names of all keys of the database: give it only to whom
+// that may be shown. A process that never mints nor reports needs less:
 //
 //	ACL SETUSER mintonce-reader on >PASSWORD ~mintonce:* +@connection +eval +evalsha +time +hgetall +get +pttl +xread +xrevrange +zrangebyscore
 //

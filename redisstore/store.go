@@ -54,6 +54,7 @@ var (
 	_ coordinator.BulkLoader    = (*Store)(nil)
 	_ coordinator.Historian     = (*Store)(nil)
 	_ coordinator.LockInspector = (*Store)(nil)
+	_ coordinator.Lister        = (*Store)(nil)
 	_ coordinator.Roster        = (*Store)(nil)
 )
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,17 +10,24 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
+	"github.com/mintonce/mintonce/internal/doctor"
 	"github.com/mintonce/mintonce/internal/plain"
 	"github.com/mintonce/mintonce/internal/statusview"
+	"github.com/mintonce/mintonce/redisstore"
 	"github.com/spf13/cobra"
 )
 
 const (
 	// statusTimeout bounds one look at all tokens.
 	statusTimeout = 10 * time.Second
+	// listTimeout bounds how long the names of a store are looked for: they are
+	// no more than a help.
+	listTimeout = time.Second
 	// watchPeriod is how often --watch looks.
 	watchPeriod = time.Second
 )
@@ -91,7 +99,7 @@ func (a *app) showStatus(ctx context.Context, s *session, names []string, option
 	overview := s.overview(ctx, names)
 	err := overview.Err()
 	if err == nil && len(names) == 1 && !options.json {
-		err = s.stranger(overview.Tokens[0].Status)
+		err = s.stranger(ctx, overview.Tokens[0].Status)
 	}
 	if err == nil || len(names) > 1 || options.json {
 		if failed := writeOverview(a.stdout, overview, options); failed != nil {
@@ -106,16 +114,55 @@ func (a *app) showStatus(ctx context.Context, s *session, names []string, option
 
 // stranger is an error for a name of which neither the store nor the config
 // knows anything: it is probably a typing mistake.
-func (s *session) stranger(status coordinator.Status) error {
+func (s *session) stranger(ctx context.Context, status coordinator.Status) error {
 	_, known := s.cfg.Tokens[status.Name]
 	if known || status.Revision != 0 || len(s.cfg.Refused) > 0 {
 		return nil
 	}
-	text := fmt.Sprintf("%s: no record in %s, and not in this config", status.Name, s.url)
+	text := fmt.Sprintf("%s: no record in %s%s, and not in this config", status.Name, s.url, s.others(ctx, status.Name))
 	if names := s.cfg.Names(); len(names) > 0 {
 		text += ", which has " + few(names)
 	}
 	return errors.New(text)
+}
+
+// others says which records the store has instead of name, the most similar
+// ones first; nothing if it cannot tell.
+func (s *session) others(ctx context.Context, name string) string {
+	lister, ok := coordinator.As[coordinator.Lister](s.store.Store)
+	if !ok {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	names, all, err := lister.Names(ctx)
+	names = slices.DeleteFunc(names, func(name string) bool { return name == doctor.Probe })
+	switch {
+	case err != nil || len(names) == 0 && !all:
+		return ""
+	case len(names) == 0 && s.store.Redis != nil:
+		return ", which has none with the prefix " + cmp.Or(s.cfg.Prefix, redisstore.DefaultPrefix)
+	case len(names) == 0:
+		return ", which has none"
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(alike(b, name), alike(a, name)) })
+	text := ", which has " + few(names)
+	switch {
+	case !all:
+		text += fmt.Sprintf(" (%d or more)", len(names))
+	case few(names) != strings.Join(names, ", "):
+		text += fmt.Sprintf(" (%d in all)", len(names))
+	}
+	return text
+}
+
+// alike is how many bytes two names have in common at their beginning.
+func alike(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 func writeOverview(w io.Writer, overview statusview.Overview, options statusOptions) error {

@@ -72,7 +72,10 @@ type broken struct {
 	holder func(ctx context.Context, name string) (*coordinator.LockedError, error)
 	join   func(coordinator.Participant) func()
 	alive  func(context.Context) ([]coordinator.Instance, error)
+	names  func(context.Context) ([]string, bool, error)
 }
+
+func (b *broken) Names(ctx context.Context) ([]string, bool, error) { return b.names(ctx) }
 
 func (b *broken) Instances(ctx context.Context) ([]coordinator.Instance, error) { return b.alive(ctx) }
 
@@ -410,6 +413,18 @@ func TestSuiteFindsBrokenStores(t *testing.T) {
 				return b.Memory.History(ctx, "shop", n)
 			}
 		}},
+		{"Lister/names", "the end of ctx is an error", func(b *broken) {
+			b.names = func(ctx context.Context) ([]string, bool, error) {
+				names, all, err := b.Memory.Names(ctx)
+				return names, all, errors.Join(err, ctx.Err())
+			}
+		}},
+		{"Lister/names", "locks are listed too", func(b *broken) {
+			b.names = func(ctx context.Context) ([]string, bool, error) {
+				names, all, err := b.Memory.Names(ctx)
+				return slices.Insert(names, 0, "no-record"), all, err
+			}
+		}},
 		{"Roster/coming and going", "those who have left are there", func(b *broken) {
 			ever := make(map[string]coordinator.Instance)
 			b.alive = func(ctx context.Context) ([]coordinator.Instance, error) {
@@ -433,7 +448,7 @@ func TestSuiteFindsBrokenStores(t *testing.T) {
 		t.Run(f.check+"/"+f.fault, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := storetest.NewMemory()
-				b := &broken{m, m.Load, m.Swap, m.Lock, m.Watch, m.History, m.Holder, m.Join, m.Instances}
+				b := &broken{m, m.Load, m.Swap, m.Lock, m.Watch, m.History, m.Holder, m.Join, m.Instances, m.Names}
 				f.inject(b)
 				fixture := memoryFixture(t)
 				fixture.Open = func(testing.TB) coordinator.Store { return b }

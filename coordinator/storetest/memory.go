@@ -69,6 +69,16 @@ func (m *Memory) Load(ctx context.Context, name string) (coordinator.Record, tim
 	return r, m.now(), err
 }
 
+// Names implements [coordinator.Lister].
+func (m *Memory) Names(ctx context.Context) (names []string, all bool, err error) {
+	if ctx.Err() != nil {
+		return nil, false, nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.contents.records)), true, nil
+}
+
 // LoadAll implements [coordinator.BulkLoader].
 func (m *Memory) LoadAll(ctx context.Context, names []string) ([]coordinator.Loaded, error) {
 	all := make([]coordinator.Loaded, len(names))

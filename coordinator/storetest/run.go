@@ -96,6 +96,7 @@ func checks() []check {
 		{"Historian/order", historyOrder},
 		{"Historian/swap", historySwap},
 		{"Historian/names are independent", historyNames},
+		{"Lister/names", listedNames},
 		{"Roster/coming and going", rosterJoin},
 		{"Roster/one name", rosterOneName},
 	}

@@ -109,16 +109,16 @@ func orUnknown(version string) string {
 	return version
 }
 
-// probe is the name under which is tried whether the store can be used. Its
+// Probe is the name under which is tried whether the store can be used. Its
 // record holds no token, and stays.
-const probe = "mintonce.doctor"
+const Probe = "mintonce.doctor"
 
 // writes tries whether a lock can be taken and a record be written, as every
 // mint does.
 func (r *Report) writes(ctx context.Context, store storeurl.Opened) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	lease, err := store.Lock(ctx, probe, "doctor", 2*time.Second)
+	lease, err := store.Lock(ctx, Probe, "doctor", 2*time.Second)
 	if errors.Is(err, coordinator.ErrLocked) { // another doctor
 		r.ok("writes", "are tried by another process at this moment")
 		return true
@@ -138,11 +138,11 @@ func (r *Report) writes(ctx context.Context, store storeurl.Opened) bool {
 }
 
 func write(ctx context.Context, store coordinator.Store) error {
-	record, now, err := store.Load(ctx, probe)
+	record, now, err := store.Load(ctx, Probe)
 	if err != nil {
 		return err
 	}
-	_, err = store.Swap(ctx, probe, record.Stamp(), record.Child(coordinator.NewStamp(record, now)))
+	_, err = store.Swap(ctx, Probe, record.Stamp(), record.Child(coordinator.NewStamp(record, now)))
 	return err
 }
 
@@ -153,7 +153,7 @@ func (r *Report) news(ctx context.Context, store coordinator.Store) {
 		return
 	}
 	heard := make(chan struct{}, 1)
-	stop := watcher.Watch(probe, func() {
+	stop := watcher.Watch(Probe, func() {
 		select {
 		case heard <- struct{}{}:
 		default:
