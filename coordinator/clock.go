@@ -61,8 +61,8 @@ func (c storeClock) at(t time.Time) time.Time {
 // the wall clock, it says nothing. The caller holds mu.
 func (c *Coordinator) restated(r Record, clock storeClock) Record {
 	const drift = 100 * time.Millisecond
-	s := c.reckoned(r.Grant)
-	if !s.of(r.Grant) || c.clock.byWall || s.byWall || sleptSince(s.apart) > 0 {
+	s := c.reckoned(r)
+	if !s.of(r) || c.clock.byWall || s.byWall || sleptSince(s.apart) > 0 {
 		return r
 	}
 	off := clock.at(c.epoch.Add(s.end)).Sub(r.Grant.ExpiresAt)

@@ -60,6 +60,32 @@ func TestStoreClockJumpsBack(t *testing.T) {
 	})
 }
 
+// Nor must it where another process has put the token back meanwhile, with its
+// end on another clock again (found by simulation, TestRotating seed 710429).
+func TestStoreClockJumpsBackTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		a, _ := f.member("a")
+		b, _ := f.member("b")
+		tok := token(t, a)
+		token(t, b)
+		look := func(c *coordinator.Coordinator) {
+			if _, err := c.Refresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.memory.Skew(-time.Minute)
+		f.memory.Flush()
+		look(a)
+		f.memory.Skew(-time.Hour)
+		look(b)
+		time.Sleep(time.Until(tok.ExpiresAt()))
+		if got, err := b.Token(t.Context()); err == nil && got.Value == tok.Value {
+			t.Errorf("served %v after its end", got)
+		}
+	})
+}
+
 // The clock of a store that is set back must not keep those from minting who
 // have lived through the token's end.
 func TestStoreClockSetBackIsNoOutage(t *testing.T) {

@@ -60,12 +60,13 @@ type served struct {
 	end    time.Duration // since epoch: from then on, the token is not served
 	byWall bool          // end was reckoned from the wall clock and a copy
 	apart  time.Duration // of this machine's clocks when end was reckoned; see sleep.go
-	until  int64         // the expiry on the store's clock, in milliseconds, that end was reckoned from
+	commit int64         // the revision at which the token was committed
 }
 
-// of reports whether s was made of g.
-func (s *served) of(g Grant) bool {
-	return s != nil && s.token.Value == g.Value && s.until == g.ExpiresAt.UnixMilli()
+// of reports whether s was made of r's token. Its end may be told anew since, on
+// a clock that was set.
+func (s *served) of(r Record) bool {
+	return s != nil && s.token.Value == r.Grant.Value && s.commit == r.CommittedAt
 }
 
 // New returns the coordinator of the credential called name, which must be of
@@ -188,20 +189,21 @@ func (c *Coordinator) adopt(w written) {
 // publish makes the memory's token the one that Token returns. The caller
 // holds mu.
 func (c *Coordinator) publish() {
-	g, now := c.memory.record().Grant, time.Now()
+	r, now := c.memory.record(), time.Now()
+	g := r.Grant
 	if g.Value == "" {
 		return // what is served ends by itself
 	}
-	s := &served{until: g.ExpiresAt.UnixMilli(), apart: c.clock.apart, byWall: c.clock.byWall, end: c.clock.until(g.ExpiresAt).Sub(c.epoch)}
+	s := &served{commit: r.CommittedAt, apart: c.clock.apart, byWall: c.clock.byWall, end: c.clock.until(g.ExpiresAt).Sub(c.epoch)}
 	// Should the store's clock jump back, the same token must not live longer.
-	if old := c.reckoned(g); old.of(g) && (!old.byWall || s.byWall) {
+	if old := c.reckoned(r); old.of(r) && (!old.byWall || s.byWall) {
 		s.end = min(s.end, old.end)
 	}
 	s.look = min(s.end, c.nextLook(now).Sub(c.epoch))
 	s.more.expiresAt = c.epoch.Add(s.end)
 	s.token = Token{Value: g.Value, Generation: g.Generation, more: &s.more}
 	c.withheld = nil
-	if c.ahead && c.traits.Kind == Rotating && !c.copying.holds(c.memory.record()) {
+	if c.ahead && c.traits.Kind == Rotating && !c.copying.holds(r) {
 		c.withheld = s // a lost refresh token cannot be replaced: first the disk, then the callers
 		return
 	}
@@ -209,9 +211,9 @@ func (c *Coordinator) publish() {
 	c.fresh.send()
 }
 
-// reckoned is what was made of g, served or not. The caller holds mu.
-func (c *Coordinator) reckoned(g Grant) *served {
-	if c.withheld.of(g) {
+// reckoned is what was made of r's token, served or not. The caller holds mu.
+func (c *Coordinator) reckoned(r Record) *served {
+	if c.withheld.of(r) {
 		return c.withheld
 	}
 	return c.current.Load()
@@ -223,7 +225,7 @@ func (c *Coordinator) nextLook(now time.Time) time.Time {
 	next := now
 	if plan := c.planAt(now, nil); plan.Action != Mint && !c.ahead && !c.missed {
 		next = c.clock.passed(plan.At)
-		if s := c.current.Load(); s.of(c.memory.record().Grant) && !c.over(s) && c.epoch.Add(s.end).Before(next) {
+		if s := c.current.Load(); s.of(c.memory.record()) && !c.over(s) && c.epoch.Add(s.end).Before(next) {
 			next = c.epoch.Add(s.end) // the store's clock was set back since
 		}
 	}

@@ -247,7 +247,7 @@ func (c *Coordinator) planAt(local time.Time, order *rotation) Plan {
 // lived through is over, even if the store's clock was set back since.
 func (c *Coordinator) asKnown(r Record, now time.Time) Record {
 	s := c.current.Load()
-	if s.of(r.Grant) && c.over(s) {
+	if s.of(r) && c.over(s) {
 		r.Grant.ExpiresAt = earlier(r.Grant.ExpiresAt, now)
 	}
 	return r
