@@ -164,7 +164,9 @@
 // brought, the family of tokens is lost, and has to be authorized anew, if the
 // answer to that second use is lost as well, or if the first is processed after
 // it and nobody is left to take its answer. At any provider of that kind it is
-// lost if no answer to a use of the last refresh token comes within the grace;
+// lost if no answer to a use of the last refresh token comes within the grace
+// (of the last ones, where mints overlapped: which of them was spent is as
+// unknown as the answer);
 // if the process that has the answer dies before it can write it down, or can
 // reach neither store nor fallback for longer than the grace; if the store loses
 // the commit together with every process that remembers it, or for those who

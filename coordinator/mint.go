@@ -329,7 +329,7 @@ func (c *Coordinator) fail(m *mint, err error) error {
 				break
 			}
 			var untried bool
-			if draft, untried = draft.Refused(m.attempt.ID); untried {
+			if draft, untried = draft.Refused(m.attempt.ID, source.Code); untried {
 				e.Detail += "; there is another refresh token, which is tried next"
 				told = &SourceError{Class: Transient, Code: source.Code, Message: source.Message, Refused: true, Err: source.Err}
 				outcome = told

@@ -118,7 +118,7 @@ type Failure struct {
 	Message    string
 	Credential string    // of the process that failed: another one need not wait
 	Count      int       // failures in a row
-	Refused    int       // of them, how often a refresh token was refused
+	Refused    int       // of them, how often in turn refresh tokens were refused with one code
 	RetryAfter time.Time // nobody mints before
 }
 

@@ -114,10 +114,12 @@ func (r Record) unanswered(a Attempt) Record {
 }
 
 // Refused is Abandon for an attempt whose refresh token the provider did not
-// accept. It counts that, and turns to the next one, if there is any. The one
-// that was refused goes to the end: the reason may be another one. untried says
-// that there is one that was not refused since.
-func (r Record) Refused(id string) (next Record, untried bool) {
+// accept, with this code. It counts that, and turns to the next one, if there is
+// any. The one that was refused goes to the end: the reason may be another one,
+// such as a network that the provider does not trust. So only refusals with one
+// code are counted together; untried says that not all of those that there are
+// have met with that.
+func (r Record) Refused(id string, code int) (next Record, untried bool) {
 	i := r.attempt(id)
 	if i < 0 {
 		return r.without(id), false
@@ -126,6 +128,9 @@ func (r Record) Refused(id string) (next Record, untried bool) {
 	r = r.without(id)
 	if !carried {
 		return r, r.Grant.State != "" // that came meanwhile
+	}
+	if r.Failure.Code != code {
+		r.Failure.Refused = 0
 	}
 	r.Failure.Refused++
 	if len(r.Spares) == 0 {

@@ -183,37 +183,39 @@ func TestAPerhapsSpentRefreshTokenComesLast(t *testing.T) {
 	r = stateIn(t, day, traits, "refresh-1", "refresh-2")
 	r.Failure.Refused = 1
 	r, _ = announce(r, "a", day.Add(time.Hour), traits).Child(stamp(day.Add(2 * time.Hour))).Expire(day.Add(2 * time.Hour))
-	r, untried := announce(r, "b", day.Add(2*time.Hour+time.Second), traits).Refused("b")
+	r, untried := announce(r, "b", day.Add(2*time.Hour+time.Second), traits).Refused("b", 0)
 	if r.Grant.State != "refresh-1" || !untried {
 		t.Errorf("%q is next, untried %v", r.Grant.State, untried)
 	}
 }
 
 // TestRefusedInTurn: Refused says whether there is a refresh token that was not
-// refused since, whatever else has failed before (found by simulation,
-// TestRotating seeds 1091 and 1164).
+// refused since for that reason, whatever else has failed before (found by
+// simulation, TestRotating seeds 1091, 1164 and 700389).
 func TestRefusedInTurn(t *testing.T) {
 	traits := (&oauth{}).Traits()
 	r := stateIn(t, day, traits, "refresh-1", "refresh-2").Fail(coordinator.Failure{Message: "busy"}).Fail(coordinator.Failure{Message: "busy"})
-	refuse := func(want string, wantUntried bool) {
+	refuse := func(code int, want string, wantUntried bool) {
 		t.Helper()
 		carried := r.Grant.State
-		next, untried := announce(r, "a", day.Add(time.Hour), traits).Child(stamp(day.Add(time.Hour + time.Second))).Refused("a")
-		if r = next.Fail(coordinator.Failure{Message: "invalid_grant"}); r.Grant.State != want || untried != wantUntried || len(r.Attempts) > 0 {
+		next, untried := announce(r, "a", day.Add(time.Hour), traits).Child(stamp(day.Add(time.Hour+time.Second))).Refused("a", code)
+		if r = next.Fail(coordinator.Failure{Code: code}); r.Grant.State != want || untried != wantUntried || len(r.Attempts) > 0 {
 			t.Errorf("%s was refused: %q is next, untried %v", carried, r.Grant.State, untried)
 		}
 	}
-	refuse("refresh-2", true)
-	refuse("refresh-1", false) // both were refused: that takes longer
-	refuse("refresh-2", true)
-	r = r.Fail(coordinator.Failure{Message: "busy"})
-	refuse("refresh-1", false)
+	const invalidGrant, untrustedNetwork = 400, 403
+	refuse(invalidGrant, "refresh-2", true)
+	refuse(invalidGrant, "refresh-1", false) // both were refused: that takes longer
+	refuse(invalidGrant, "refresh-2", true)
+	refuse(untrustedNetwork, "refresh-1", true) // that says little of refresh-2
+	refuse(invalidGrant, "refresh-2", true)
+	refuse(invalidGrant, "refresh-1", false)
 
 	// A refusal says nothing of a refresh token that came meanwhile.
 	none := announce(coordinator.Record{}, "a", day, traits)
 	at := coordinator.Stamp{Revision: day.Add(3 * time.Hour).UnixMilli(), ID: 1}
 	joined, _ := coordinator.Reconcile(stateIn(t, day.Add(time.Hour), traits, "refresh-1"), none, at)
-	if next, untried := joined.Refused("a"); !untried || next.Grant.State != "refresh-1" || next.Failure.Refused > 0 {
+	if next, untried := joined.Refused("a", 0); !untried || next.Grant.State != "refresh-1" || next.Failure.Refused > 0 {
 		t.Errorf("untried %v, %q is next, %d refused", untried, next.Grant.State, next.Failure.Refused)
 	}
 }

@@ -22,6 +22,8 @@ var corpus = []struct {
 	{overRotating, 2213, "a process that was asked to rotate first of all looked at the store before its copy, and forgot what only the copy had"},
 	{overRotating, 5258, "a refresh token was refused a second time, and the one that had got no answer was not tried for ten minutes"},
 	{overRotating, 1091, "a refresh token that was good was not tried for ten minutes, because there had been other failures before"},
+	{overRotating, 700389, "a refresh token that was good had met with another refusal than the one before it, and was not tried for ten minutes"},
+	{overRotating, 710429, "a token that was put back on a clock which was set back once more was served past its end"},
 	{overRotating, 1164, "the refusal of a mint without a refresh token held up those with one"},
 }
 

@@ -44,6 +44,7 @@ type refreshToken struct {
 	family   *family
 	parent   *refreshToken // nil: it is a login's
 	access   *issued       // that came with it; nil for a login's
+	sent     int           // how many requests carried it, whether they arrived or not
 	spent    time.Time     // when it was used first
 	uses     int
 	children []*refreshToken
@@ -161,6 +162,7 @@ func (s refresher) Mint(ctx context.Context, prev coordinator.Token) (coordinato
 	provider.mu.Lock()
 	if r := provider.families.carriedWith(prev.State()); r != nil {
 		now.carries = r.value
+		r.sent++
 	}
 	provider.mu.Unlock()
 	p.mu.Lock()
@@ -199,7 +201,7 @@ func (p *provider) reply(call *minting, force bool) (time.Duration, *issued, err
 // accept.
 func invalidGrant() error {
 	return &coordinator.SourceError{
-		Class: coordinator.Operator, Message: "invalid_grant", Advice: "log in again, then rotate", After: 10 * time.Minute, Refused: true,
+		Class: coordinator.Operator, Code: 400, Message: "invalid_grant", Advice: "log in again, then rotate", After: 10 * time.Minute, Refused: true,
 	}
 }
 

@@ -24,6 +24,7 @@ const (
 	copyUnread   = "only a copy had it, and its process was paused too long to read it when it started"
 	wentOn       = "the fleet went on with another one"
 	heldApart    = "only a process that could not write it down knew it, or a copy"
+	tossUp       = "it might have been spent just as well as the one that was, for as many uses of it had got no answer"
 	cameLate     = "a request came after its attempt's deadline, when others had spent its refresh token"
 	cameSecond   = "others spent a request's refresh token while it was on its way"
 	savedSince   = "it was put back after another mint had begun"
@@ -221,6 +222,8 @@ func (w *world) judgeReuse(call *minting, r *refreshToken) {
 	for _, leaf := range f.leaves(r.family.login) {
 		why := w.cause(leaf, was.holders)
 		switch {
+		case slices.Contains(was.knew, leaf.value) && leaf.sent >= r.sent-1:
+			w.lose(tossUp)
 		case slices.Contains(was.knew, leaf.value):
 			w.violation(call.process, "uses %s again, spent %s ago, though it knows %s", r.value, time.Since(r.spent), leaf.value)
 		case why == "":

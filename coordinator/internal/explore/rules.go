@@ -54,7 +54,7 @@ func Real() Rules {
 		Begin:       coordinator.Record.Begin,
 		Commit:      coordinator.Record.Commit,
 		Abandon:     coordinator.Record.Abandon,
-		Refused:     coordinator.Record.Refused,
+		Refused:     func(r coordinator.Record, id string) (coordinator.Record, bool) { return r.Refused(id, 400) },
 		Spend:       coordinator.Record.Spend,
 		Settled:     coordinator.Record.Settled,
 		Judge:       coordinator.Record.Judge,
