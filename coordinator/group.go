@@ -41,6 +41,7 @@ type Group struct {
 	common     *common // of all members
 	epoch      time.Time
 	concurrent chan struct{} // one slot for each flight that may be under way
+	draining   chan struct{} // the turn of the one who takes all slots
 	poke       chan struct{} // wakes Run
 
 	mu      sync.RWMutex // guards all below
@@ -90,7 +91,7 @@ func NewGroup(store Store, open func(name string) (Source, error), config GroupC
 	return &Group{
 		store: store, open: open, config: config, hub: hub, common: &common{shared, store, hub.watcher()},
 		epoch: time.Now(), members: make(map[string]*member),
-		concurrent: make(chan struct{}, config.Concurrent), poke: make(chan struct{}, 1),
+		concurrent: make(chan struct{}, config.Concurrent), draining: make(chan struct{}, 1), poke: make(chan struct{}, 1),
 	}, nil
 }
 

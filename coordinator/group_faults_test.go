@@ -261,3 +261,62 @@ func TestGroupRunEndsAfterAMintThatHadToWait(t *testing.T) {
 		}
 	})
 }
+
+// Run may be active several times, and all of them may end at once.
+func TestGroupSeveralRunsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, memory := &platform{accounts: map[string]*provider{}}, storetest.NewMemory()
+		for _, name := range []string{"one", "two"} {
+			p.accounts[name] = newProvider()
+		}
+		p.accounts["one"].latency = 3 * time.Second
+		p.accounts["two"].latency = 5 * time.Second
+		g := group(t, p, memory, coordinator.GroupConfig{Concurrent: 2})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 2)
+		for range 2 {
+			go func() { done <- g.Run(ctx) }()
+		}
+		if err := g.Keep("one", "two"); err != nil {
+			t.Fatal(err)
+		}
+		<-p.accounts["one"].arrived
+		<-p.accounts["two"].arrived
+		cancel()
+		for range 2 {
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(time.Minute):
+				t.Fatal("Run does not return")
+			}
+		}
+	})
+}
+
+// A mint that could not be announced once must not make the group look at the
+// credential by itself for ever after.
+func TestGroupLooksInBulkAfterAFailedMint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, memory := &platform{accounts: map[string]*provider{}}, storetest.NewMemory()
+		store, faults := storetest.NewFaulty(memory)
+		g := group(t, p, bulkOf(store, memory), coordinator.GroupConfig{})
+		defer run(t, g)()
+		if err := g.Keep(names(50)...); err != nil {
+			t.Fatal(err)
+		}
+		faults.Fail(storetest.Swap, 50, errDown)
+		time.Sleep(time.Minute)
+		if p.minted() != 50 {
+			t.Fatalf("%d mints", p.minted())
+		}
+		before := faults.Calls(storetest.Load)
+		memory.Restore(memory.Contents()) // all are told to look again
+		time.Sleep(time.Minute)
+		if n := faults.Calls(storetest.Load) - before; n > 5 {
+			t.Errorf("%d single loads", n)
+		}
+	})
+}

@@ -217,7 +217,8 @@ func (c *Coordinator) accept(l Loaded, clock storeClock) bool {
 	clock.now = l.Now
 	c.readCopy()
 	c.mu.Lock()
-	fine := !c.ahead && len(c.idle) == 0 && c.flight == nil && Relate(c.memory.record(), l.Record) == Level &&
+	idle := slices.ContainsFunc(c.idle, func(id string) bool { return l.Record.attempt(id) >= 0 })
+	fine := !c.ahead && !idle && c.flight == nil && Relate(c.memory.record(), l.Record) == Level &&
 		c.asKnown(l.Record, l.Now).Plan(l.Now, c.traits, false).Action == Rest
 	if fine {
 		c.quiet = time.Time{}
@@ -287,8 +288,11 @@ func (g *Group) setRunning(by int) {
 	}
 }
 
-// drain waits until no flight of the group is under way.
+// drain waits until no flight of the group is under way. Two at once would each
+// wait for the slots that the other has taken.
 func (g *Group) drain() {
+	g.draining <- struct{}{}
+	defer func() { <-g.draining }()
 	for range cap(g.concurrent) {
 		g.concurrent <- struct{}{}
 	}
