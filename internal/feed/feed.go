@@ -68,8 +68,16 @@ func (f *Feed) Keep(names []string) {
 	follower := f.follower
 	f.mu.Unlock()
 	if follower != nil {
-		follower.keep(names) // not under mu: observers must not wait for the store
+		follower.keep() // not under mu: observers must not wait for the store
 	}
+}
+
+// kept returns the names whose events are published. They are not changed, but
+// replaced.
+func (f *Feed) kept() map[string]bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.names
 }
 
 // Observe is a coordinator.Config.Observer.

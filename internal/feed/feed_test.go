@@ -350,3 +350,48 @@ func TestAtRest(t *testing.T) {
 		}
 	})
 }
+
+// TestKeepWhileItBegins: names that change while the feed asks the store for
+// the time are followed all the same.
+func TestKeepWhileItBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, faults := storetest.NewFaulty(storetest.NewMemory())
+		faults.Delay(storetest.Load, 1, time.Second)
+		f := feed.New(store)
+		defer f.Close()
+		f.Keep([]string{"shop"})
+		s := subscribe(t, f, "")
+		synctest.Wait()
+		f.Keep([]string{"shop", "market"})
+		time.Sleep(2 * time.Second)
+		process{t, store}.write("market", event("market", "of a name that came meanwhile"))
+		want(t, s, "of another process", "market:of a name that came meanwhile")
+	})
+}
+
+// TestManyAtOnce: where more has happened than is read of a history, subscribers
+// are told.
+func TestManyAtOnce(t *testing.T) {
+	stores(t, func(t *testing.T, store coordinator.Store) {
+		other := process{t, store}
+		f := feed.New(store)
+		defer f.Close()
+		f.Keep([]string{"shop"})
+		s := subscribe(t, f, "")
+		want(t, s, "at first", "")
+		other.write("shop", event("shop", "first"))
+		want(t, s, "of one", "shop:first")
+		var many []coordinator.Event
+		var newest []string
+		for i := range 30 {
+			many = append(many, event("shop", fmt.Sprint(i)))
+			if i >= 10 {
+				newest = append(newest, fmt.Sprint("shop:", i))
+			}
+		}
+		other.write("shop", many...)
+		want(t, s, "of thirty", "GAP "+strings.Join(newest, " "))
+		other.write("shop", event("shop", "last"))
+		want(t, s, "in the end", "shop:last")
+	})
+}

@@ -56,11 +56,7 @@ func (f *Feed) follow() *follower {
 		close(w.done)
 		return w
 	}
-	names := make([]string, 0, len(f.names))
-	for name := range f.names {
-		names = append(names, name)
-	}
-	go w.run(ctx, names)
+	go w.run(ctx)
 	return w
 }
 
@@ -77,10 +73,10 @@ func (w *follower) end() {
 }
 
 // run reads the histories that hints are about, until ctx ends.
-func (w *follower) run(ctx context.Context, names []string) {
+func (w *follower) run(ctx context.Context) {
 	defer close(w.done)
-	w.since = w.storeNow(ctx, names).Add(-underway)
-	w.keep(names)
+	w.since = w.storeNow(ctx).Add(-underway)
+	w.keep()
 	for {
 		select {
 		case <-ctx.Done():
@@ -95,25 +91,27 @@ func (w *follower) run(ctx context.Context, names []string) {
 
 // storeNow returns the time on the store's clock, or on this machine's while
 // there is no store.
-func (w *follower) storeNow(ctx context.Context, names []string) time.Time {
-	if len(names) > 0 {
-		ctx, cancel := context.WithTimeout(ctx, patience)
-		defer cancel()
-		if _, now, err := w.feed.store.Load(ctx, names[0]); err == nil {
+func (w *follower) storeNow(ctx context.Context) time.Time {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for name := range w.feed.kept() { // any will do
+		if _, now, err := w.feed.store.Load(ctx, name); err == nil {
 			return now
 		}
+		break
 	}
 	return time.Now()
 }
 
-// keep watches these names and no others. Where the store tells of all names at
-// once, one watch will do.
-func (w *follower) keep(names []string) {
+// keep watches the names that are kept by now, and no others. Where the store
+// tells of all names at once, one watch will do.
+func (w *follower) keep() {
 	w.watching.Lock()
 	defer w.watching.Unlock()
 	if w.ended || w.history == nil {
 		return
 	}
+	names := w.feed.kept()
 	w.count(len(names))
 	if all, ok := coordinator.As[coordinator.WatcherOfAll](w.feed.store); ok {
 		if len(w.stops) == 0 {
@@ -126,13 +124,13 @@ func (w *follower) keep(names []string) {
 		return
 	}
 	for name, stop := range w.stops {
-		if !slices.Contains(names, name) {
+		if !names[name] {
 			delete(w.stops, name)
 			stop()
 			w.forget(name)
 		}
 	}
-	for _, name := range names {
+	for name := range names {
 		if w.stops[name] == nil {
 			w.stops[name] = one.Watch(name, func() { w.hinted(name, name) })
 		}
@@ -175,9 +173,7 @@ func (w *follower) hinted(watch, name string) {
 
 // take returns the names whose histories are to be read.
 func (w *follower) take() []string {
-	w.feed.mu.Lock()
-	known := w.feed.names
-	w.feed.mu.Unlock()
+	known := w.feed.kept()
 	w.mu.Lock()
 	all, pending := w.all, w.pending
 	w.all, w.pending = false, make(map[string]bool)
@@ -209,11 +205,16 @@ func (w *follower) look(ctx context.Context, name string) {
 	}
 	last, known := w.read[name]
 	w.read[name] = normal(entries[0])
-	for i, e := range entries {
-		if known && normal(e) == last || !known && e.At.Before(w.since) {
-			entries = entries[:i]
-			break
+	seen := func(e coordinator.Event) bool {
+		if known {
+			return normal(e) == last
 		}
+		return e.At.Before(w.since)
+	}
+	if i := slices.IndexFunc(entries, seen); i >= 0 {
+		entries = entries[:i]
+	} else if len(entries) == newest {
+		w.feed.gap() // there may be more
 	}
 	slices.Reverse(entries)
 	w.feed.publish(entries...)
