@@ -50,7 +50,7 @@ func identify(c *config.Config, name string, source config.Source) identity {
 func (a *app) newFleet(s *session) (*fleet, error) {
 	f := &fleet{
 		log: a.log, session: s, events: newEventLog(a.log, slog.LevelError), meter: newMeter(), feed: feed.New(s.store.Store),
-		known: make(map[string]identity), told: make(map[string]bool), opening: make(map[string]config.Source),
+		known: make(map[string]identity), told: make(map[string]bool),
 	}
 	f.events.store = s.outage
 	var err error
@@ -67,7 +67,8 @@ func (f *fleet) observe(e coordinator.Event) {
 	f.feed.Observe(e)
 }
 
-// open gives the group the source of a name, once.
+// open gives the group the source of a name while a config is put in use: to
+// several at once, if a ticket needs its token in that moment.
 func (f *fleet) open(name string) (coordinator.Source, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -75,8 +76,14 @@ func (f *fleet) open(name string) (coordinator.Source, error) {
 	if !ok {
 		return nil, errors.New("it is not in the config")
 	}
-	delete(f.opening, name)
 	return source, nil
+}
+
+// opens sets what open gives.
+func (f *fleet) opens(sources map[string]config.Source) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.opening = sources
 }
 
 // tokens are those of a name, for the source of a ticket.
@@ -160,9 +167,8 @@ func (f *fleet) apply(ctx context.Context, c *config.Config, d *change) error {
 	if err := f.mayDrop(ctx, d.changed); err != nil {
 		return err
 	}
-	f.mu.Lock()
-	f.opening = d.sources
-	f.mu.Unlock()
+	f.opens(d.sources)
+	defer f.opens(nil)
 	f.drop(ctx, slices.Concat(d.removed, d.changed))
 	if err := f.group.Keep(slices.Concat(d.added, d.changed)...); err != nil {
 		return err // of a programming mistake: all that can be wrong was checked

@@ -326,3 +326,29 @@ func TestFixedKeys(t *testing.T) {
 	r.tells(false, false, "keys=listen", "config refused", "no clients are set")
 	r.want("/v1/tokens/shop", 401)
 }
+
+// What gets a ticket asks for its token whenever it needs it, also in the moment
+// in which a config puts another one in its place.
+func TestTokenIsAskedForWhileItChanges(t *testing.T) {
+	text := func(mode string) string { return "tokens:\n  " + entry("shop", "secret_file: secret, mode: "+mode) }
+	r := start(t, map[string]string{"c.yml": text("stable")})
+	ctx, cancel := context.WithCancel(t.Context())
+	var callers sync.WaitGroup
+	for range 4 {
+		callers.Go(func() {
+			for ctx.Err() == nil {
+				r.fleet.tokens("shop").Token(ctx)
+			}
+		})
+	}
+	for i := range 200 {
+		r.write("c.yml", text([]string{"classic", "stable"}[i%2]))
+		r.tells(false, false, "config read again", "changed=1", "names=~shop")
+		if t.Failed() {
+			break
+		}
+	}
+	cancel()
+	callers.Wait()
+	r.want("/v1/tokens/shop", 200)
+}
