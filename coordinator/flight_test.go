@@ -133,3 +133,33 @@ func TestRefusedRotationDoesNotRefuseToken(t *testing.T) {
 		f.drain(c)
 	})
 }
+
+// Callers that wait must not hold up the end of Run.
+func TestRunEndsThoughCallersWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		for range 1000 {
+			f.provider.fail(&coordinator.SourceError{Class: coordinator.Transient, Message: "down", Refused: true})
+		}
+		c, _ := f.member("a")
+		stop := f.runs(c)
+		time.Sleep(10 * time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 2 {
+			go func() {
+				for ctx.Err() == nil {
+					c.Token(ctx)
+					time.Sleep(time.Second / 4)
+				}
+			}()
+			time.Sleep(7 * time.Second)
+		}
+		start := time.Now()
+		stop()
+		if d := time.Since(start); d > 3*time.Second {
+			t.Errorf("Run ended after %s", d)
+		}
+		cancel()
+		time.Sleep(time.Minute)
+	})
+}

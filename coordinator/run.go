@@ -28,12 +28,33 @@ func (c *Coordinator) Run(ctx context.Context) error {
 		}
 		c.sleep(ctx, news)
 	}
-	// A mint ends by its own time-outs; callers that wait for another process
-	// must not hold up the end of this one.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*c.cfg.MintTimeout+c.cfg.Lease)
-	defer cancel()
-	_ = c.Drain(ctx)
+	c.finish(context.WithoutCancel(ctx))
 	return nil
+}
+
+// finish waits for the work under way, and for the mint if there is one, which
+// ends by its own time-outs. A flight that waits for others does so for its
+// callers, and those must not hold up the end of this process.
+func (c *Coordinator) finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*c.cfg.MintTimeout+c.cfg.Lease)
+	defer cancel()
+	c.mu.Lock()
+	f := c.flight
+	c.mu.Unlock()
+	if f == nil {
+		return
+	}
+	select {
+	case <-f.done:
+	case <-f.stuck:
+	case <-ctx.Done():
+	}
+	if f := c.minting(); f != nil {
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+		}
+	}
 }
 
 func (c *Coordinator) setRunning(by int) {
