@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -70,36 +71,38 @@ func TestLeaseIgnoresTTL(t *testing.T) {
 // A writer that is stopped in the middle of a write keeps others from writing,
 // but not from reading, nor longer than their contexts allow.
 func TestStoppedWriter(t *testing.T) {
-	s, path, r := written(t)
-	guard := flock.New(strings.TrimSuffix(path, ".json") + ".guard")
-	if err := guard.Lock(); err != nil {
-		t.Fatal(err)
-	}
-	defer guard.Unlock()
-	for method, call := range map[string]func(context.Context) error{
-		"Swap":   func(ctx context.Context) error { _, err := s.Swap(ctx, "shop", r.Stamp(), child(r)); return err },
-		"Lock":   func(ctx context.Context) error { _, err := s.Lock(ctx, "shop", "me", time.Second); return err },
-		"Append": func(ctx context.Context) error { return s.Append(ctx, "shop", detail("a")) },
-	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		defer cancel()
-		err := call(ctx)
-		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "shop.guard") || !strings.Contains(err.Error(), "stopped") {
-			t.Errorf("%s: error %v, want one that says who is in the way", method, err)
+	synctest.Test(t, func(t *testing.T) {
+		s, path, r := written(t)
+		guard := flock.New(strings.TrimSuffix(path, ".json") + ".guard")
+		if err := guard.Lock(); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if got, _, err := s.Load(t.Context(), "shop"); err != nil || got.Stamp() != r.Stamp() {
-		t.Errorf("Load: %v, error %v", got.Stamp(), err)
-	}
-	if _, err := s.History(t.Context(), "shop", 1); err != nil {
-		t.Errorf("History: %v", err)
-	}
-	if err := guard.Unlock(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Swap(t.Context(), "shop", r.Stamp(), child(r)); err != nil {
-		t.Errorf("Swap after the writer went on: %v", err)
-	}
+		defer guard.Unlock()
+		for method, call := range map[string]func(context.Context) error{
+			"Swap":   func(ctx context.Context) error { _, err := s.Swap(ctx, "shop", r.Stamp(), child(r)); return err },
+			"Lock":   func(ctx context.Context) error { _, err := s.Lock(ctx, "shop", "me", time.Second); return err },
+			"Append": func(ctx context.Context) error { return s.Append(ctx, "shop", detail("a")) },
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			err := call(ctx)
+			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "shop.guard") || !strings.Contains(err.Error(), "stopped") {
+				t.Errorf("%s: error %v, want one that says who is in the way", method, err)
+			}
+		}
+		if got, _, err := s.Load(t.Context(), "shop"); err != nil || got.Stamp() != r.Stamp() {
+			t.Errorf("Load: %v, error %v", got.Stamp(), err)
+		}
+		if _, err := s.History(t.Context(), "shop", 1); err != nil {
+			t.Errorf("History: %v", err)
+		}
+		if err := guard.Unlock(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Swap(t.Context(), "shop", r.Stamp(), child(r)); err != nil {
+			t.Errorf("Swap after the writer went on: %v", err)
+		}
+	})
 }
 
 // Whoever asks who holds a lock does not make it seem taken.
