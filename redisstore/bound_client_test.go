@@ -195,6 +195,7 @@ func TestTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	patient(o)
 	strangers := redisstore.New(newClient(t, o), redisstore.Config{})
 	if _, _, err := strangers.Load(t.Context(), "shop"); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("Load with an unknown certificate: %v", err)

@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -191,6 +192,28 @@ func TestWatchAtRest(t *testing.T) {
 			t.Errorf("%d and %d hints at rest", len(shop), len(market))
 		}
 	})
+}
+
+// TestCommandsAreConstant: at rest, 1,000 names cost Redis what one does, and no
+// more connections.
+func TestCommandsAreConstant(t *testing.T) {
+	type cost struct{ commands, connections int }
+	costs := make(map[int]cost)
+	for _, names := range []int{1, 1000} {
+		synctest.Test(t, func(t *testing.T) {
+			server, s := bubble(t)
+			for i := range names {
+				defer s.Watch(fmt.Sprint("name-", i), func() {})()
+			}
+			time.Sleep(time.Second)
+			before := server.CommandCount()
+			time.Sleep(time.Hour)
+			costs[names] = cost{server.CommandCount() - before, server.CurrentConnectionCount()}
+		})
+	}
+	if costs[1] != costs[1000] || costs[1].commands == 0 || costs[1].connections != 2 { // the pool's, and the follower's
+		t.Errorf("by the number of names: %+v", costs)
+	}
 }
 
 // TestStopDuringHints: a stop that comes while hints are being given waits for

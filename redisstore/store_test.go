@@ -70,16 +70,28 @@ func startMini(t testing.TB) *miniredis.Miniredis {
 	return server
 }
 
-// dial returns a client with the package's own options.
+// dial returns a client with the package's own options, but for a machine that
+// may be busy for longer than Redis may be away: all limits are the longest that
+// fit.
 func dial(t testing.TB, url string) redis.UniversalClient {
 	t.Helper()
-	client, err := redisstore.Open(url)
+	o, err := redisstore.ParseURL(url)
 	if err != nil {
 		t.Fatal(err)
 	}
+	patient(o)
+	client := redis.NewUniversalClient(o)
 	t.Cleanup(func() { client.Close() })
 	return client
 }
+
+func patient(o *redis.UniversalOptions) {
+	const longest = 3 * time.Second
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = longest, longest, longest, longest
+}
+
+// late tells an error of a machine that was too busy to answer from all others.
+func late(err error) bool { return strings.Contains(err.Error(), "no answer in time") }
 
 func open(t testing.TB, url string, cfg redisstore.Config) *redisstore.Store {
 	t.Helper()

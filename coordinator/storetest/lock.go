@@ -111,7 +111,7 @@ func lockRenewed(t testing.TB, f Fixture) {
 		t.Fatal(err)
 	}
 	cancel()
-	for range 10 {
+	for range 6 {
 		pause(t, ttl/4)
 		wantLocked(t, other, name, "alpha")
 		wantHeld(t, lease, "while the lock is renewed")

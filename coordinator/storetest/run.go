@@ -30,8 +30,9 @@ type Fixture struct {
 }
 
 const (
-	// ttl of the locks in the checks, and so the time scale of those that wait.
-	ttl = time.Second
+	// ttl of the locks in the checks, and so the time scale of those that wait: a
+	// machine may stand still for a second, and no lock may lapse for that.
+	ttl = 3 * time.Second
 	// soon bounds what has to happen soon. It is generous, as a busy machine
 	// must not fail a check: nothing waits for it when all is well.
 	soon = 10 * time.Second
