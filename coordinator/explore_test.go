@@ -49,6 +49,10 @@ func TestEveryScheduleKeepsThePromise(t *testing.T) {
 		{Kind: rotating, Forks: true, Attempts: []int{2, 1}, Crashes: 1},
 		{Kind: rotating, Forks: true, Attempts: []int{1, 1}, Timeouts: 1, Reports: 1},
 		{Kind: rotating, Forks: true, Attempts: []int{1, 1}, Rollbacks: 1},
+		{Kind: rotating, Attempts: []int{2, 1}, Timeouts: 1, Graces: 1},
+		{Kind: rotating, Attempts: []int{1, 1}, Rollbacks: 1, Graces: 1},
+		{Kind: rotating, Overlapped: true, Attempts: []int{2, 1}, Crashes: 1, Graces: 1},
+		{Kind: rotating, Forks: true, Overlapped: true, Attempts: []int{1, 1}, Timeouts: 1, Crashes: 1, Graces: 1},
 	}
 	if os.Getenv("MINTONCE_EXPLORE") == "all" {
 		scenarios = append(scenarios,
@@ -75,6 +79,11 @@ func TestEveryScheduleKeepsThePromise(t *testing.T) {
 			explore.Scenario{Kind: rotating, Forks: true, Attempts: []int{1, 1, 1}, Crashes: 1},
 			explore.Scenario{Kind: rotating, Forks: true, Attempts: []int{2, 1}, Rollbacks: 1, Reports: 1},
 			explore.Scenario{Kind: rotating, Forks: true, Attempts: []int{2, 2}, Timeouts: 1},
+			explore.Scenario{Kind: rotating, Attempts: []int{2, 1}, Rollbacks: 1, Graces: 1},
+			explore.Scenario{Kind: rotating, Attempts: []int{2, 1}, Flushes: 1, Graces: 1},
+			explore.Scenario{Kind: rotating, Attempts: []int{2, 2}, Timeouts: 1, Graces: 1},
+			explore.Scenario{Kind: rotating, Overlapped: true, Attempts: []int{2, 2}, Timeouts: 1, Crashes: 1, Graces: 1},
+			explore.Scenario{Kind: rotating, Forks: true, Overlapped: true, Attempts: []int{2, 1}, Timeouts: 1, Graces: 1},
 		)
 	}
 	for _, scenario := range scenarios {
@@ -98,6 +107,7 @@ const (
 	lateReport   = "a token that was replaced costs a mint"
 	isLost       = "the refresh token is lost"
 	isNotSettled = "an undisturbed mint does not settle the doubt"
+	isTheft      = "was spent, and is used though there is another"
 )
 
 // TestEachGuardIsNeeded takes away one guard of the protocol at a time, and
@@ -110,6 +120,8 @@ func TestEachGuardIsNeeded(t *testing.T) {
 	forced := explore.Scenario{Kind: idempotent, Attempts: []int{1, 1}, Rotations: 1}
 	forcedAndLost := explore.Scenario{Kind: idempotent, Attempts: []int{1, 1}, Rotations: 1, Rollbacks: 1}
 	rotated := explore.Scenario{Kind: rotating, Attempts: []int{2, 1}}
+	joined := explore.Scenario{Kind: rotating, Attempts: []int{1, 1}, Rollbacks: 1, Graces: 1}
+	overlapped := explore.Scenario{Kind: rotating, Forks: true, Overlapped: true, Attempts: []int{1, 1}, Timeouts: 1, Graces: 1}
 	tests := []struct {
 		name     string
 		scenario explore.Scenario
@@ -132,6 +144,9 @@ func TestEachGuardIsNeeded(t *testing.T) {
 		{"refresh token of a late commit kept", rotated, isLost, withoutSpares},
 		{"refresh tokens joined at a fork", explore.Scenario{Kind: rotating, Attempts: []int{1, 1}, Flushes: 1}, isLost, withoutJoiningSpares},
 		{"turning to another refresh token", rotated, isNotSettled, withoutTurning},
+		{"what was spent is known", explore.Scenario{Kind: rotating, Attempts: []int{2, 1}, Timeouts: 1, Graces: 1}, isTheft, withoutSpending},
+		{"what one side of a fork has spent", joined, isTheft, withoutJoiningSpent},
+		{"what is perhaps spent comes last", overlapped, isTheft, withoutTurningFromUnanswered},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -279,6 +294,30 @@ func withoutJoiningSpares(rules *explore.Rules) {
 
 func withoutTurning(rules *explore.Rules) {
 	rules.Refused = func(r coordinator.Record, id string) (coordinator.Record, bool) { return r.Abandon(id), false }
+}
+
+func withoutSpending(rules *explore.Rules) {
+	rules.Spend = func(r coordinator.Record, _, _ string) coordinator.Record { return r }
+}
+
+// withoutJoiningSpent forgets at a fork what either side has spent.
+func withoutJoiningSpent(rules *explore.Rules) {
+	rules.Reconcile = func(memory, record coordinator.Record, at coordinator.Stamp) (coordinator.Record, coordinator.Relation) {
+		if coordinator.Relate(memory, record) == coordinator.Forked {
+			memory.Spent, record.Spent = nil, nil
+		}
+		return coordinator.Reconcile(memory, record, at)
+	}
+	rules.BeforeWrite = rules.Reconcile
+}
+
+func withoutTurningFromUnanswered(rules *explore.Rules) {
+	expire := rules.Expire
+	rules.Expire = func(r coordinator.Record, now time.Time) (coordinator.Record, []coordinator.Attempt) {
+		next, expired := expire(r, now)
+		next.Grant.State, next.Spares = r.Grant.State, r.Spares
+		return next, expired
+	}
 }
 
 // TestGenerationsGoBackOnlyWhereHistoriesJoin: without putting back what the

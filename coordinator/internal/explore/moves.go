@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -32,13 +33,21 @@ func newWorld(rules Rules, scenario Scenario) *world {
 func (w *world) start() state {
 	s := state{
 		next: 1, lock: nobody, valid: 1, renewals: uint8(w.scenario.Renewals), rotations: uint8(w.scenario.Rotations), crashes: uint8(w.scenario.Crashes), timeouts: uint8(w.scenario.Timeouts),
-		rollbacks: uint8(w.scenario.Rollbacks), flushes: uint8(w.scenario.Flushes), reports: uint8(w.scenario.Reports), lapses: uint8(w.scenario.Lapses),
+		rollbacks: uint8(w.scenario.Rollbacks), flushes: uint8(w.scenario.Flushes), reports: uint8(w.scenario.Reports), lapses: uint8(w.scenario.Lapses), graces: uint8(w.scenario.Graces),
 	}
 	if !w.scenario.Fresh {
-		s.writes = 1
-		s.record = w.archive.add(coordinator.Record{
+		first := coordinator.Record{
 			Lineage: []coordinator.Stamp{{Revision: 1, ID: 1}}, DoubtAt: 1, Grant: coordinator.Grant{Value: tokenValue(0), State: w.stateOf(0)},
-		})
+		}
+		if w.scenario.Overlapped {
+			first.Grant.State, first.Spares = w.stateOf(1), []string{w.stateOf(0)}
+			s.next = 2
+			if w.scenario.Forks {
+				s.valid |= 1 << 1
+			}
+		}
+		s.writes = 1
+		s.record = w.archive.add(first)
 	}
 	for i := range s.procs {
 		s.procs[i].step = dead
@@ -62,6 +71,7 @@ func (w *world) stateOf(token uint8) string {
 func (w *world) moves(s state) {
 	w.store(s)
 	w.provider(s)
+	w.grace(s)
 	for i, p := range s.procs {
 		switch p.step {
 		case idle:
@@ -190,7 +200,11 @@ func (w *world) expire(s state, i int) {
 		}
 		child.Attempts[k].Deadline = longAgo
 		r, _ := w.rules.Expire(child, moment(at))
-		w.write(s, i, r, move{int8(i), "expires", int16(n)})
+		to := s
+		if w.scenario.Kind == coordinator.Rotating && owner.attempt == n {
+			to.tried |= 1 << owner.carries
+		}
+		w.write(to, i, r, move{int8(i), "expires", int16(n)})
 	}
 }
 
@@ -242,6 +256,9 @@ func (w *world) begin(s state, i int) {
 	s.procs[i].step, s.procs[i].attempt = begun, n
 	if w.scenario.Kind == coordinator.Rotating {
 		s.procs[i].carries = tokenNumber(r.Grant.State)
+		if s.reuses(base) {
+			w.broken = fmt.Sprintf("the refresh token of token %d was spent, and is used though there is another", s.procs[i].carries)
+		}
 	}
 	w.write(s, i, r, move{int8(i), "begins", int16(n)})
 }
@@ -275,7 +292,11 @@ func (w *world) commit(s state, i int) {
 	if kind == coordinator.EventOverlapped {
 		what = "commits, late,"
 	}
-	w.write(release(s, i), i, r, move{int8(i), what, int16(n)})
+	to := release(s, i)
+	if w.scenario.Kind == coordinator.Rotating {
+		to.told |= 1 << s.procs[i].carries
+	}
+	w.write(to, i, r, move{int8(i), what, int16(n)})
 }
 
 func (w *world) grant(token uint8, at coordinator.Stamp) coordinator.Grant {
@@ -320,7 +341,7 @@ func (w *world) crash(s state, i int) {
 	if p.step != locked && !w.stands(s, i) || !w.mayLose(s, i) {
 		return
 	}
-	s.procs[i] = process{step: dead, attempt: p.attempt}
+	s.procs[i] = process{step: dead, attempt: p.attempt, carries: p.carries}
 	s.crashes--
 	w.emit(move{int8(i), "crashes", 0}, s)
 }

@@ -47,7 +47,7 @@ func (w *world) lost(s state, r coordinator.Record) string {
 	if w.scenario.Kind != coordinator.Rotating || !r.Exists() {
 		return ""
 	}
-	if slices.ContainsFunc(append([]string{r.Grant.State}, r.Spares...), func(state string) bool { return s.reaches(tokenNumber(state)) }) {
+	if slices.ContainsFunc(states(r), func(state string) bool { return s.reaches(tokenNumber(state)) }) {
 		return ""
 	}
 	return fmt.Sprintf("the refresh token is lost: the record has that of token %d", tokenNumber(r.Grant.State))

@@ -1,6 +1,8 @@
 package explore
 
 import (
+	"slices"
+
 	"github.com/mintonce/mintonce/coordinator"
 )
 
@@ -94,7 +96,7 @@ func (w *world) exchange(to state, r request, n uint8) {
 		w.answer(to, r, n, none, "the provider refuses")
 		return
 	}
-	to.live = n
+	to.live, to.spent = n, to.spent|carried
 	w.answer(to, r, n, n, "the provider processes")
 }
 
@@ -115,3 +117,46 @@ func (s state) accepts(kind coordinator.Kind, token uint8) bool {
 func (s state) reaches(token uint8) bool {
 	return token < maxTokens && (s.valid|s.retry)&(1<<token) != 0
 }
+
+// grace: time passes while nothing is under way, and what was spent cannot be
+// used once more. What is lost with that is lost: it ends only where the record
+// does not depend on it.
+func (w *world) grace(s state) {
+	if s.graces == 0 || s.retry == 0 || s.wire != [maxTokens]request{} {
+		return
+	}
+	for _, p := range s.procs {
+		if p.step != idle && p.step != dead {
+			return
+		}
+	}
+	r := w.archive.records[s.record]
+	if len(r.Attempts) > 0 || !slices.ContainsFunc(states(r), s.unspent) {
+		return
+	}
+	s.graces--
+	s.retry = 0
+	w.emit(move{nobody, "time passes and ends the grace of what was spent", 0}, s)
+}
+
+// reuses reports whether a mint that begins on r carries a refresh token that
+// was used up, though r has another one. Many providers take that for theft, and
+// end all that descends from the same login. Where mints with both of them got
+// no answer, nobody knows which one was spent, unless a commit has told.
+func (s state) reuses(r coordinator.Record) bool {
+	carried := tokenNumber(r.Grant.State)
+	usedUp := carried < maxTokens && s.spent&(1<<carried) != 0 && !s.reaches(carried)
+	return usedUp && len(r.Attempts) == 0 && slices.ContainsFunc(r.Spares, func(spare string) bool {
+		return s.unspent(spare) && (s.tried&(1<<tokenNumber(spare)) == 0 || s.told&(1<<carried) != 0)
+	})
+}
+
+// unspent reports whether the provider accepts the refresh token for the first
+// time.
+func (s state) unspent(state string) bool {
+	n := tokenNumber(state)
+	return n < maxTokens && s.valid&(1<<n) != 0
+}
+
+// states are the refresh tokens that the record has.
+func states(r coordinator.Record) []string { return append([]string{r.Grant.State}, r.Spares...) }

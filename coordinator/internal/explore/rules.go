@@ -10,7 +10,8 @@
 //   - One mint that nobody disturbs then settles whatever is open.
 //   - Every attempt ends, and a mint that is needed comes, for whoever decides
 //     anew when Plan says so; one that is spaced out, too.
-//   - A rotating source keeps a refresh token with which it can go on.
+//   - A rotating source keeps a refresh token with which it can go on, and uses
+//     none that the provider would take for stolen while it has another.
 //   - A generation goes back only where two histories were joined.
 //   - No mint begins that is not needed, and no rejection of a token that was
 //     replaced asks for one.
@@ -80,9 +81,14 @@ type Scenario struct {
 	Lapses    int   // times that the current token expires
 	Renewals  int   // times that an idempotent provider issues the next token ahead of time
 	Rotations int   // mints that force an idempotent provider to issue another token
+	Graces    int   // times that the grace of all refresh tokens that were spent ends
 	// Forks: the second use of a rotating refresh token leaves what the first
 	// one brought alive, rather than ending it.
 	Forks bool
+	// Overlapped: start after two mints of a rotating source have overlapped, with
+	// the refresh tokens of both. Unless Forks, that of the later one has ended
+	// that of the other, which the record holds to be the better one.
+	Overlapped bool
 	// FrozenClock makes the store's clock stand still, so that after a
 	// roll-back two different writes get the same revision.
 	FrozenClock bool

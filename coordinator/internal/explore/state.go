@@ -56,8 +56,11 @@ type state struct {
 	ending   uint8 // bit set of tokens that were renewed in time, and are good until their end
 	valid    uint8 // bit set of tokens whose refresh token is unspent
 	retry    uint8 // bit set of tokens whose refresh token may be used once more
+	spent    uint8 // bit set of tokens whose refresh token was used
+	told     uint8 // bit set of tokens of whose refresh token a commit told that it was spent
+	tried    uint8 // bit set of tokens whose refresh token an attempt carried that was given up
 
-	crashes, timeouts, rollbacks, flushes, reports, lapses, renewals, rotations uint8
+	crashes, timeouts, rollbacks, flushes, reports, lapses, renewals, rotations, graces uint8
 }
 
 // recordID numbers a record in the archive. 0 is the record that does not
