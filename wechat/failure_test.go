@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
@@ -18,12 +19,15 @@ import (
 	"github.com/mintonce/mintonce/wechat/wechattest"
 )
 
+// builders make both sources.
+var builders = map[string]func(cfg wechat.Config) coordinator.Source{
+	"classic": func(cfg wechat.Config) coordinator.Source { return wechat.NewClassicToken(appID, secret, cfg) },
+	"stable":  func(cfg wechat.Config) coordinator.Source { return wechat.NewStableToken(appID, secret, cfg) },
+}
+
 // sources runs a test with both sources of one fake.
 func sources(t *testing.T, test func(t *testing.T, fake *wechattest.Server, source coordinator.Source)) {
-	for name, build := range map[string]func(cfg wechat.Config) coordinator.Source{
-		"classic": func(cfg wechat.Config) coordinator.Source { return wechat.NewClassicToken(appID, secret, cfg) },
-		"stable":  func(cfg wechat.Config) coordinator.Source { return wechat.NewStableToken(appID, secret, cfg) },
-	} {
+	for name, build := range builders {
 		t.Run(name, func(t *testing.T) {
 			fake := newFake(t, wechattest.Config{})
 			test(t, fake, build(wechat.Config{API: fake.URL}))
@@ -114,20 +118,25 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 
 // A time-out is a refusal only if the request cannot have been sent.
 func TestTimeouts(t *testing.T) {
-	sources(t, func(t *testing.T, fake *wechattest.Server, source coordinator.Source) {
-		held := fake.HoldNext(wechattest.Mints)
-		defer held.Release()
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		defer cancel()
-		_, err := source.Mint(ctx, coordinator.Token{})
-		failure := sourceError(t, err)
-		if failure.Refused || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("time-out after sending: %+v", *failure)
-		}
-		if !strings.Contains(failure.Message, "time for it ran out") {
-			t.Errorf("message is %q", failure.Message)
-		}
-	})
+	for name, build := range builders {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // where sending takes no time
+				fake, cfg := inBubble(t, wechattest.Config{})
+				held := fake.HoldNext(wechattest.Mints)
+				defer held.Release()
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				defer cancel()
+				_, err := build(cfg).Mint(ctx, coordinator.Token{})
+				failure := sourceError(t, err)
+				if failure.Refused || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("time-out after sending: %+v", *failure)
+				}
+				if !strings.Contains(failure.Message, "time for it ran out") {
+					t.Errorf("message is %q", failure.Message)
+				}
+			})
+		})
+	}
 
 	gone := make(chan struct{})
 	defer close(gone)
