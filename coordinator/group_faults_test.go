@@ -207,7 +207,7 @@ func TestGroupOnAnEagerWatcher(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("Keep does not return")
 	}
 }
