@@ -30,7 +30,7 @@ func (p *page) examine(when string) {
 func TestAccessible(t *testing.T) {
 	w := newWorld(t, "shop", "market", "outlet")
 	w.past("shop", "web-1", 38*time.Minute)
-	w.past("market", "web-1", 119*time.Minute)
+	w.past("market", "web-1", 116*time.Minute)
 	w.provider.AllowOnly(appID("market"), "10.0.0.1")
 	w.provider.SetSecret(appID("outlet"), "another-secret-0123456789abcdef0")
 	w.client("oncall", "oncall-key", `"*"`, "read, operate")
