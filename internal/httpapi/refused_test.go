@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mintonce/mintonce/coordinator"
@@ -149,49 +150,51 @@ func TestClientsSeeTheirOwnOnly(t *testing.T) {
 }
 
 func TestFailures(t *testing.T) {
-	backoff := &coordinator.BackoffError{Failure: coordinator.Failure{Code: 40125, Message: "the AppSecret is wrong"}, RetryAfter: 90*time.Second - time.Millisecond}
-	source := &coordinator.SourceError{Class: coordinator.Transient, Code: -1, Message: "WeChat is busy", After: 5 * time.Second}
-	budget := &coordinator.BudgetError{What: "rotations today", Spent: 18, Limit: 18, Until: time.Now().Add(10 * time.Minute)}
-	tests := []struct {
-		err    error
-		status int // of a rotation, if it differs
-		kind   string
-		retry  string
-	}{
-		{fmt.Errorf("%w: %w", coordinator.ErrNoToken, backoff), 0, "provider", "90"},
-		{fmt.Errorf("%w: %w", coordinator.ErrNoToken, source), 0, "provider", "5"},
-		{fmt.Errorf("%w: %w", coordinator.ErrNoToken, budget), http.StatusTooManyRequests, "budget", "600"},
-		{&coordinator.ForeignMinterError{Count: 3, RetryAfter: 4 * time.Minute}, 0, "foreign-minter", "240"},
-		{&coordinator.MismatchError{Name: "shop"}, 0, "record", ""},
-		{coordinator.ErrNewerRecord, 0, "record", ""},
-		{coordinator.ErrStoreUnavailable, 0, "store", "1"},
-		{fmt.Errorf("%w: %w", coordinator.ErrNoToken, context.DeadlineExceeded), 0, "no-token", "1"},
-	}
-	for _, test := range tests {
-		f := live()
-		f.token, f.err, f.failure = coordinator.Token{}, test.err, test.err
-		handler := httpapi.New(httpapi.Config{Credentials: map[string]httpapi.Credential{"shop": f}})
-		for _, q := range []request{
-			{method: "GET", path: "/v1/tokens/shop"},
-			{method: "POST", path: "/v1/tokens/shop/report", body: `{"access_token":"old"}`},
-			{method: "POST", path: "/v1/tokens/shop/rotate"},
-		} {
-			status, kind := http.StatusServiceUnavailable, test.kind
-			if strings.HasSuffix(q.path, "rotate") {
-				if test.status != 0 {
-					status = test.status
+	synctest.Test(t, func(t *testing.T) {
+		backoff := &coordinator.BackoffError{Failure: coordinator.Failure{Code: 40125, Message: "the AppSecret is wrong"}, RetryAfter: 90*time.Second - time.Millisecond}
+		source := &coordinator.SourceError{Class: coordinator.Transient, Code: -1, Message: "WeChat is busy", After: 5 * time.Second}
+		budget := &coordinator.BudgetError{What: "rotations today", Spent: 18, Limit: 18, Until: time.Now().Add(10 * time.Minute)}
+		tests := []struct {
+			err    error
+			status int // of a rotation, if it differs
+			kind   string
+			retry  string
+		}{
+			{fmt.Errorf("%w: %w", coordinator.ErrNoToken, backoff), 0, "provider", "90"},
+			{fmt.Errorf("%w: %w", coordinator.ErrNoToken, source), 0, "provider", "5"},
+			{fmt.Errorf("%w: %w", coordinator.ErrNoToken, budget), http.StatusTooManyRequests, "budget", "600"},
+			{&coordinator.ForeignMinterError{Count: 3, RetryAfter: 4 * time.Minute}, 0, "foreign-minter", "240"},
+			{&coordinator.MismatchError{Name: "shop"}, 0, "record", ""},
+			{coordinator.ErrNewerRecord, 0, "record", ""},
+			{coordinator.ErrStoreUnavailable, 0, "store", "1"},
+			{fmt.Errorf("%w: %w", coordinator.ErrNoToken, context.DeadlineExceeded), 0, "no-token", "1"},
+		}
+		for _, test := range tests {
+			f := live()
+			f.token, f.err, f.failure = coordinator.Token{}, test.err, test.err
+			handler := httpapi.New(httpapi.Config{Credentials: map[string]httpapi.Credential{"shop": f}})
+			for _, q := range []request{
+				{method: "GET", path: "/v1/tokens/shop"},
+				{method: "POST", path: "/v1/tokens/shop/report", body: `{"access_token":"old"}`},
+				{method: "POST", path: "/v1/tokens/shop/rotate"},
+			} {
+				status, kind := http.StatusServiceUnavailable, test.kind
+				if strings.HasSuffix(q.path, "rotate") {
+					if test.status != 0 {
+						status = test.status
+					}
+					if kind == "no-token" {
+						kind = "rotation"
+					}
 				}
-				if kind == "no-token" {
-					kind = "rotation"
+				w := q.send(t, handler)
+				wantProblem(t, w, status, kind)
+				if got := w.Header().Get("Retry-After"); got != test.retry {
+					t.Errorf("%s, %v: Retry-After %q, want %q", q.path, test.err, got, test.retry)
 				}
-			}
-			w := q.send(t, handler)
-			wantProblem(t, w, status, kind)
-			if got := w.Header().Get("Retry-After"); got != test.retry {
-				t.Errorf("%s, %v: Retry-After %q, want %q", q.path, test.err, got, test.retry)
 			}
 		}
-	}
+	})
 }
 
 // FuzzReport: whatever is sent, the API answers in JSON and the fake gets what

@@ -164,24 +164,26 @@ func TestLenience(t *testing.T) {
 // TestNoToken: an account without a token is busy. What WeChat says to mintonce
 // is not what it says to the client.
 func TestNoToken(t *testing.T) {
-	for _, test := range []struct {
-		err   error
-		code  int
-		retry string
-	}{
-		{coordinator.ErrStoreUnavailable, -1, ""},
-		{&coordinator.BackoffError{Failure: coordinator.Failure{Code: 40125, Message: "the AppSecret is wrong"}, RetryAfter: 1500 * time.Millisecond}, -1, "2"},
-		{&coordinator.SourceError{Class: coordinator.Configuration, Code: 40013, Message: "the AppID does not exist", After: 5 * time.Minute}, -1, "300"},
-		{&coordinator.BudgetError{What: "mints today", Spent: 1800, Limit: 1800, Until: time.Now().Add(time.Hour)}, 45009, "3600"},
-	} {
-		w := newWorld(wechatapi.Config{})
-		w.tokens["classic"].err = errors.Join(coordinator.ErrNoToken, test.err)
-		recorder := httptest.NewRecorder()
-		w.ServeHTTP(recorder, classic(shopID, phpKey))
-		if got := check(t, recorder); got.ErrCode != test.code || recorder.Header().Get("Retry-After") != test.retry || !strings.Contains(got.ErrMsg, "hint: [mintonce: no usable token now") {
-			t.Errorf("%v: %+v, %v", test.err, got, recorder.Header())
+	synctest.Test(t, func(t *testing.T) {
+		for _, test := range []struct {
+			err   error
+			code  int
+			retry string
+		}{
+			{coordinator.ErrStoreUnavailable, -1, ""},
+			{&coordinator.BackoffError{Failure: coordinator.Failure{Code: 40125, Message: "the AppSecret is wrong"}, RetryAfter: 1500 * time.Millisecond}, -1, "2"},
+			{&coordinator.SourceError{Class: coordinator.Configuration, Code: 40013, Message: "the AppID does not exist", After: 5 * time.Minute}, -1, "300"},
+			{&coordinator.BudgetError{What: "mints today", Spent: 1800, Limit: 1800, Until: time.Now().Add(time.Hour)}, 45009, "3600"},
+		} {
+			w := newWorld(wechatapi.Config{})
+			w.tokens["classic"].err = errors.Join(coordinator.ErrNoToken, test.err)
+			recorder := httptest.NewRecorder()
+			w.ServeHTTP(recorder, classic(shopID, phpKey))
+			if got := check(t, recorder); got.ErrCode != test.code || recorder.Header().Get("Retry-After") != test.retry || !strings.Contains(got.ErrMsg, "hint: [mintonce: no usable token now") {
+				t.Errorf("%v: %+v, %v", test.err, got, recorder.Header())
+			}
 		}
-	}
+	})
 }
 
 // TestExpiresIn: never more than the time for which the token can be kept, and
