@@ -34,8 +34,9 @@ const (
 	// machine may stand still for a second, and no lock may lapse for that.
 	ttl = 3 * time.Second
 	// soon bounds what has to happen soon. It is generous, as a busy machine
-	// must not fail a check: nothing waits for it when all is well.
-	soon = 10 * time.Second
+	// must not fail a check: nothing waits for it when all is well. An instance
+	// whose leaving did not get through is forgotten by then, too.
+	soon = coordinator.InstanceLifetime + 20*time.Second
 	// name of the record, where one is enough.
 	name = "shop"
 )

@@ -135,6 +135,8 @@ func watchStop(t testing.TB, f Fixture) {
 	witness.want(t, "when watching began")
 	done := make(chan struct{})
 	var writer sync.WaitGroup
+	rest := sync.OnceFunc(func() { close(done); writer.Wait() })
+	defer rest() // a check that fails must not leave somebody who writes
 	writer.Go(func() {
 		var r coordinator.Record
 		for i := 0; ; i++ {
@@ -165,8 +167,7 @@ func watchStop(t testing.TB, f Fixture) {
 		ended = append(ended, h)
 		witness.want(t, "of writes that go on") // which h must not have
 	}
-	close(done)
-	writer.Wait()
+	rest()
 	// One more write is seen by the witness: by then, late hints are out too.
 	r, now := load(t, s, name)
 	last := next(r, now, "last")
