@@ -83,7 +83,7 @@ func signalledWith[T any](t testing.TB, what string, channel <-chan T) T {
 			return value
 		}
 		t.Fatalf("no more: %s", what)
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("waited in vain for %s", what)
 	}
 	panic("unreachable")

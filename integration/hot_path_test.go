@@ -18,8 +18,8 @@ import (
 func TestNoCallWaitsForARefresh(t *testing.T) {
 	t.Parallel() // mostly waiting, for the token to become due
 	// A token is due in the last quarter of its life, at the latest an eighth
-	// before the end: at least 1.5 s for the machine to look around.
-	w := newWorld(t, wechattest.Config{Lifetime: 12 * time.Second})
+	// before the end: at least 2.5 s for the machine to look around.
+	w := newWorld(t, wechattest.Config{Lifetime: 20 * time.Second})
 	c := w.embedded("replica")
 	if _, err := c.Token(t.Context()); err != nil {
 		t.Fatal(err)
@@ -129,10 +129,13 @@ func (s *callers) note(call span, err error, ctx context.Context) {
 func (s *callers) during(t testing.TB, some int64) {
 	t.Helper()
 	from := time.Now()
+	var before [len(s.done)]int64
 	for i := range s.done {
-		before := s.done[i].Load()
+		before[i] = s.done[i].Load()
+	}
+	for i := range s.done {
 		eventually(t, "calls are answered while the mint is held", func() error {
-			if s.done[i].Load() < before+some {
+			if s.done[i].Load() < before[i]+some {
 				return errNotYet
 			}
 			return nil

@@ -12,9 +12,11 @@ import (
 // Three processes share five hundred credentials, and nobody tells them who
 // does what. One is killed in the midst of a mass start.
 func TestProcessesShareManyCredentials(t *testing.T) {
-	const many = 500
+	// All of them are refreshed in the last quarter of their lives, which must be
+	// feasible for a slow machine with the race detector: 33 mints a second.
+	const many, life = 500, time.Minute
 	apps, names := merchants(many)
-	w := newWorld(t, wechattest.Config{Apps: apps, Lifetime: 28 * time.Second})
+	w := newWorld(t, wechattest.Config{Apps: apps, Lifetime: life})
 	p := newPlatform(w, names)
 	w.provider.slow(latency)
 	all := p.serve("victim", "second", "third")
@@ -37,7 +39,7 @@ func TestProcessesShareManyCredentials(t *testing.T) {
 
 	// Everything is refreshed at least once, and nothing is missing meanwhile.
 	start := p.accounts()
-	p.keepReady(patience, "a refresh of everything", func() error { return p.refreshed(start, "second", "third") }, others...)
+	p.keepReady(life+patience, "a refresh of everything", func() error { return p.refreshed(start, "second", "third") }, others...)
 	share := shares(p.accounts())
 	t.Logf("the last mints were by %v", share)
 	if share["second"] < many/20 || share["third"] < many/20 {
@@ -62,15 +64,19 @@ func inFlight(all []account, instance string) int {
 
 // wantNoDoubleMints wants every mint of the provider to be a generation of the
 // record. Only where the victim left an attempt behind, there may be one that
-// nobody has, and one to make sure.
+// nobody has, and one to make sure; and on a machine so slow that Redis did not
+// answer in time, anywhere.
 func (p *platform) wantNoDoubleMints(atDeath []account, victim string) {
 	p.t.Helper()
 	var wrong []string
-	extra := 0
+	extra, unsure := 0, 0
+	if p.lateReplies() {
+		unsure = 2
+	}
 	for i, a := range p.accounts() {
-		allowed := 0
+		allowed := unsure
 		if strings.Contains(atDeath[i].attempts, victim) {
-			allowed = 1 // what the dead process has minted and nobody knows
+			allowed++ // what the dead process has minted and nobody knows
 		}
 		if a.attempts != "" || a.minted != a.requests || a.minted < a.generation || a.minted > a.generation+allowed {
 			wrong = append(wrong, fmt.Sprintf("%+v, at the kill %+v", a, atDeath[i]))
@@ -81,4 +87,16 @@ func (p *platform) wantNoDoubleMints(atDeath []account, victim string) {
 	if len(wrong) > 0 {
 		p.t.Errorf("%d credentials were minted too often, or are not at rest:\n%s", len(wrong), strings.Join(wrong[:min(len(wrong), 10)], "\n"))
 	}
+}
+
+// lateReplies reports whether a process has missed a reply of the
+// store, and so may have minted what it could not write.
+func (p *platform) lateReplies() bool {
+	for _, process := range p.processes {
+		if strings.Contains(process.stderr.String(), `msg="the store does not answer"`) {
+			p.t.Logf("Redis was too slow for %s", process.name)
+			return true
+		}
+	}
+	return false
 }

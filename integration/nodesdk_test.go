@@ -31,7 +31,7 @@ var installed = sync.OnceValues(func() (string, error) {
 	if err := os.CopyFS(dir, os.DirFS("nodesdk")); err != nil {
 		return "", err
 	}
-	install := exec.Command(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
+	install := exec.Command(npm, "ci", "--fetch-retries=5", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
 	install.Dir = dir
 	if out, err := install.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("npm ci: %w: %s", err, out)
