@@ -43,6 +43,7 @@ func (r Record) Fields() map[string]string {
 	f.text("source_state", r.Grant.State)
 	f.texts("spare_states", r.Spares)
 	f.texts("spent_states", r.Spent)
+	f.texts("unanswered_states", r.Unanswered)
 	f.int("generation", r.Grant.Generation)
 	f.time("issued_at", r.Grant.IssuedAt)
 	f.time("expires_at", r.Grant.ExpiresAt)
@@ -112,7 +113,7 @@ func (p *parser) record() Record {
 	r.Lineage = p.lineage("lineage")
 	p.text("state")
 	r.Credential, r.Spares = p.text("credential"), p.texts("spare_states", maxSpares)
-	r.Spent = p.texts("spent_states", maxSpent)
+	r.Spent, r.Unanswered = p.texts("spent_states", maxSpent), p.texts("unanswered_states", maxUnanswered)
 	r.Grant = Grant{
 		Value: p.text("value"), State: p.text("source_state"), Generation: p.int("generation"),
 		IssuedAt: p.time("issued_at"), ExpiresAt: p.time("expires_at"), MintedBy: p.text("minted_by"), Reason: p.text("reason"),

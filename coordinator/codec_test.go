@@ -27,6 +27,7 @@ func fullRecord(t testing.TB) coordinator.Record {
 	r = r.Fail(coordinator.Failure{At: at, By: "host-1", Class: coordinator.Transient, Code: -1, Message: "busy", Credential: "wechat:wx1#aa", RetryAfter: at.Add(time.Second)})
 	r = r.Doubt("test").ReportedEarly()
 	r.Spares, r.Spent, r.Failure.Refused = []string{"refresh-2"}, []string{coordinator.Fingerprint("refresh-0")}, 1
+	r.Unanswered = []string{coordinator.Fingerprint("refresh-2")}
 	r.Foreign = coordinator.Foreign{Count: 2, At: at, By: "web-1", Generation: 1, Vouched: 1, Until: at.Add(time.Minute)}
 	return r
 }

@@ -123,8 +123,8 @@
 // refresh tokens, and the provider may accept both, or only the one that it
 // issued last. So a late commit drops neither: Record.Spares keeps what the
 // overlap brought, and a refusal turns to the next ([Record.Refused]), as an
-// attempt does that is given up: its refresh token may be spent. A commit that
-// settles the doubt settles that, too.
+// attempt does that is given up: its refresh token may be spent, which
+// Record.Unanswered remembers. A commit that settles the doubt settles that, too.
 //
 // Past the grace, many providers take the use of a spent refresh token for
 // theft, and end all that descends from the same login. So one that has brought

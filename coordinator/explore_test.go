@@ -53,6 +53,7 @@ func TestEveryScheduleKeepsThePromise(t *testing.T) {
 		{Kind: rotating, Attempts: []int{1, 1}, Rollbacks: 1, Graces: 1},
 		{Kind: rotating, Overlapped: true, Attempts: []int{2, 1}, Crashes: 1, Graces: 1},
 		{Kind: rotating, Forks: true, Overlapped: true, Attempts: []int{1, 1}, Timeouts: 1, Crashes: 1, Graces: 1},
+		{Kind: rotating, Forks: true, Overlapped: true, Attempts: []int{1, 1}, Timeouts: 1, Rollbacks: 1, Graces: 1},
 	}
 	if os.Getenv("MINTONCE_EXPLORE") == "all" {
 		scenarios = append(scenarios,
@@ -120,8 +121,10 @@ func TestEachGuardIsNeeded(t *testing.T) {
 	forced := explore.Scenario{Kind: idempotent, Attempts: []int{1, 1}, Rotations: 1}
 	forcedAndLost := explore.Scenario{Kind: idempotent, Attempts: []int{1, 1}, Rotations: 1, Rollbacks: 1}
 	rotated := explore.Scenario{Kind: rotating, Attempts: []int{2, 1}}
-	joined := explore.Scenario{Kind: rotating, Attempts: []int{1, 1}, Rollbacks: 1, Graces: 1}
+	joined := explore.Scenario{Kind: rotating, Attempts: []int{2, 1}, Rollbacks: 1, Graces: 1}
 	overlapped := explore.Scenario{Kind: rotating, Forks: true, Overlapped: true, Attempts: []int{1, 1}, Timeouts: 1, Graces: 1}
+	overlappedAndLost := overlapped
+	overlappedAndLost.Rollbacks = 1
 	tests := []struct {
 		name     string
 		scenario explore.Scenario
@@ -147,6 +150,7 @@ func TestEachGuardIsNeeded(t *testing.T) {
 		{"what was spent is known", explore.Scenario{Kind: rotating, Attempts: []int{2, 1}, Timeouts: 1, Graces: 1}, isTheft, withoutSpending},
 		{"what one side of a fork has spent", joined, isTheft, withoutJoiningSpent},
 		{"what is perhaps spent comes last", overlapped, isTheft, withoutTurningFromUnanswered},
+		{"what is perhaps spent is known at a fork", overlappedAndLost, isTheft, withoutUnanswered},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -316,6 +320,16 @@ func withoutTurningFromUnanswered(rules *explore.Rules) {
 	rules.Expire = func(r coordinator.Record, now time.Time) (coordinator.Record, []coordinator.Attempt) {
 		next, expired := expire(r, now)
 		next.Grant.State, next.Spares = r.Grant.State, r.Spares
+		return next, expired
+	}
+}
+
+// withoutUnanswered forgets of which refresh tokens a use got no answer.
+func withoutUnanswered(rules *explore.Rules) {
+	expire := rules.Expire
+	rules.Expire = func(r coordinator.Record, now time.Time) (coordinator.Record, []coordinator.Attempt) {
+		next, expired := expire(r, now)
+		next.Unanswered = nil
 		return next, expired
 	}
 }

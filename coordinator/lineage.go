@@ -116,7 +116,7 @@ func (r Record) Child(at Stamp) Record {
 func (r Record) clone() Record {
 	r.Lineage = slices.Clone(r.Lineage)
 	r.Attempts = slices.Clone(r.Attempts)
-	r.Spares, r.Spent = slices.Clone(r.Spares), slices.Clone(r.Spent)
+	r.Spares, r.Spent, r.Unanswered = slices.Clone(r.Spares), slices.Clone(r.Spent), slices.Clone(r.Unanswered)
 	return r
 }
 

@@ -47,7 +47,7 @@ func memorize(r Record) memory {
 // plain reports whether r has nothing but what a memory has room for.
 func (r Record) plain() bool {
 	return r.Exists() && len(r.Attempts) == 0 && r.DoubtAt == 0 && r.DoubtReason == "" &&
-		r.Failure == Failure{} && r.EarlyReports == 0 && r.Foreign == Foreign{} && len(r.Spares) == 0 && len(r.Spent) == 0 && len(r.unknown) == 0
+		r.Failure == Failure{} && r.EarlyReports == 0 && r.Foreign == Foreign{} && len(r.Spares) == 0 && len(r.Spent) == 0 && len(r.Unanswered) == 0 && len(r.unknown) == 0
 }
 
 // record returns the record that is remembered; the zero Record for the zero

@@ -54,7 +54,7 @@ func TestMemoryForgetsNothing(t *testing.T) {
 	check("a record that does not exist", Record{})
 	check("a full record", full(t))
 	plain := full(t)
-	plain.Attempts, plain.DoubtAt, plain.DoubtReason, plain.Failure, plain.EarlyReports, plain.Foreign, plain.Spares, plain.Spent, plain.unknown = nil, 0, "", Failure{}, 0, Foreign{}, nil, nil, nil
+	plain.Attempts, plain.DoubtAt, plain.DoubtReason, plain.Failure, plain.EarlyReports, plain.Foreign, plain.Spares, plain.Spent, plain.Unanswered, plain.unknown = nil, 0, "", Failure{}, 0, Foreign{}, nil, nil, nil, nil
 	check("a record at rest", plain)
 	if kept := memorize(plain); kept.whole != nil {
 		t.Error("a record at rest is kept whole")

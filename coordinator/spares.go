@@ -20,6 +20,9 @@ const maxSpareSize = 10 << 10
 // less is taken for an ancestor.
 const maxSpent = lineageDepth / 2
 
+// maxUnanswered bounds Record.Unanswered: all that there can be, twice.
+const maxUnanswered = 2 * (maxSpares + 1)
+
 // Spend notes that a mint which carried one refresh token has brought another:
 // the first is used up. It comes before Commit. Some providers bring the same
 // one for a while.
@@ -53,13 +56,15 @@ func (r Record) overlapping(g Grant, t Traits) []string {
 	return append([]string{g.State}, r.states()...)
 }
 
-// trying makes these the refresh tokens to try, in this order, without those
-// that were spent; none leaves those that there are.
+// trying makes these the refresh tokens to try, in this order, but without those
+// that were spent, and with those at the end that may be; none leaves those that
+// there are.
 func (r Record) trying(states []string) Record {
 	states = slices.DeleteFunc(slices.Clone(states), func(state string) bool { return slices.Contains(r.Spent, Fingerprint(state)) })
 	if len(states) == 0 {
 		return r
 	}
+	slices.SortStableFunc(states, func(a, b string) int { return r.risk(a) - r.risk(b) })
 	r.Grant.State, r.Spares = states[0], nil
 	room := maxSpareSize
 	for _, state := range states[1:] {
@@ -73,12 +78,20 @@ func (r Record) trying(states []string) Record {
 	return r
 }
 
+// risk is 1 for a refresh token that may be spent, and 0 for any other.
+func (r Record) risk(state string) int {
+	if slices.Contains(r.Unanswered, Fingerprint(state)) {
+		return 1
+	}
+	return 0
+}
+
 // joinStates adds the refresh tokens of the other side of a fork. A failure that
 // concerns others than those to try now is none.
 func (r Record) joinStates(other Record) Record {
 	own, states := r.Spent, slices.Concat([]string{r.Grant.State, other.Grant.State}, r.Spares, other.Spares)
 	r.Spent = slices.Clone(other.Spent)
-	joined := r.spend(own...).trying(states)
+	joined := r.spend(own...).doubting(other.Unanswered...).trying(states)
 	if joined.Grant.State != r.Grant.State || len(joined.Spares) > len(r.Spares) {
 		joined.Failure = Failure{}
 	}
@@ -101,14 +114,26 @@ func (r Record) carried(a Attempt) bool {
 	return a.With == Fingerprint(r.Grant.State)
 }
 
+// doubting adds to the fingerprints of what may be spent.
+func (r Record) doubting(unanswered ...string) Record {
+	for _, u := range unanswered {
+		if u != "" && !slices.Contains(r.Unanswered, u) {
+			r.Unanswered = append(r.Unanswered, u)
+		}
+	}
+	r.Unanswered = slices.Clip(r.Unanswered[max(0, len(r.Unanswered)-maxUnanswered):])
+	return r
+}
+
 // unanswered is for an attempt that was given up: its refresh token may have
 // been spent. If there is another one, that is tried first; should it be
 // refused, this one has its turn again, for it was not.
 func (r Record) unanswered(a Attempt) Record {
+	r = r.clone().doubting(a.With)
 	if len(r.Spares) == 0 || !r.carried(a) {
 		return r
 	}
-	r = r.clone().turned()
+	r = r.turned()
 	r.Failure.Refused = 0
 	return r
 }

@@ -178,6 +178,25 @@ func TestAPerhapsSpentRefreshTokenComesLast(t *testing.T) {
 		t.Error("Expire has changed the record that it was given")
 	}
 
+	// So it does where another one comes from the other side of a fork, or with a
+	// mint that is late (TestRotating seed 720149).
+	old := stateIn(t, day, traits, "refresh-1")
+	newer := announce(mintedWith(old, day.Add(time.Hour), traits, "refresh-2"), "c", day.Add(2*time.Hour), traits)
+	newer, _ = newer.Child(stamp(day.Add(3 * time.Hour))).Expire(day.Add(3 * time.Hour))
+	lost := mintedWith(old, day.Add(time.Minute), traits, "refresh-2b")
+	at := coordinator.Stamp{Revision: day.Add(4 * time.Hour).UnixMilli(), ID: 1}
+	for _, sides := range [][2]coordinator.Record{{newer, lost}, {lost, newer}} {
+		if joined, _ := coordinator.Reconcile(sides[0], sides[1], at); joined.Grant.State != "refresh-2b" || !slices.Equal(joined.Spares, []string{"refresh-2"}) {
+			t.Errorf("at a fork: tries %q, then %q", joined.Grant.State, joined.Spares)
+		}
+	}
+	grant := grantOf("another", day.Add(3*time.Hour), time.Hour)
+	grant.State = "refresh-3"
+	settled, _ := announce(newer, "d", day.Add(3*time.Hour), traits).Child(stamp(day.Add(3*time.Hour+time.Second))).Commit("d", grant, traits)
+	if len(newer.Unanswered) != 1 || len(settled.Unanswered) != 0 {
+		t.Errorf("%q are known to be without an answer, and %q after a mint", newer.Unanswered, settled.Unanswered)
+	}
+
 	// The other one was refused before, and is refused again: it is the turn of
 	// the one without an answer (TestRotating seed 5258).
 	r = stateIn(t, day, traits, "refresh-1", "refresh-2")

@@ -46,7 +46,7 @@ func (r Record) Commit(id string, g Grant, t Traits) (Record, EventKind) {
 	case inTime:
 		r = r.grant(g, t)
 		if r.DoubtAt <= began {
-			r.DoubtAt, r.DoubtReason, r.Spares = 0, "", nil
+			r.DoubtAt, r.DoubtReason, r.Spares, r.Unanswered = 0, "", nil, nil
 		} else {
 			r = r.trying(states)
 		}

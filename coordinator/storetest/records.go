@@ -58,7 +58,7 @@ func full(t testing.TB, now time.Time) coordinator.Record {
 	r.Budget = coordinator.Budget{Day: now.Format(time.DateOnly), Mints: 12, Rotations: 2, RotatedAt: at(-3 * time.Second)}
 	r.EarlyReports = 2
 	r.Spares = []string{"refresh-2", "refresh \"3\""}
-	r.Spent = []string{coordinator.Fingerprint("refresh-0")}
+	r.Spent, r.Unanswered = []string{coordinator.Fingerprint("refresh-0")}, []string{coordinator.Fingerprint("refresh-1")}
 	r.Foreign = coordinator.Foreign{Count: 3, At: at(-4 * time.Second), By: "host-2", Generation: 6, Vouched: 1, Until: at(4 * time.Minute)}
 	everyFieldSet(t, reflect.ValueOf(r), "Record")
 

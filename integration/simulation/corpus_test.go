@@ -24,6 +24,7 @@ var corpus = []struct {
 	{overRotating, 1091, "a refresh token that was good was not tried for ten minutes, because there had been other failures before"},
 	{overRotating, 700389, "a refresh token that was good had met with another refusal than the one before it, and was not tried for ten minutes"},
 	{overRotating, 710429, "a token that was put back on a clock which was set back once more was served past its end"},
+	{overRotating, 720149, "a refresh token that mints without an answer had perhaps spent was used before the one that came from the other side of a fork"},
 	{overRotating, 1164, "the refusal of a mint without a refresh token held up those with one"},
 }
 

@@ -102,6 +102,9 @@ func (a *archive) add(r coordinator.Record) recordID {
 	for _, spent := range r.Spent {
 		key = append(key, spent...)
 	}
+	for _, unanswered := range r.Unanswered {
+		key = append(append(key, '?'), unanswered...)
+	}
 	for _, s := range r.Lineage {
 		key = binary.BigEndian.AppendUint16(append(key, byte(s.Revision)), uint16(s.ID))
 	}
@@ -109,7 +112,7 @@ func (a *archive) add(r coordinator.Record) recordID {
 		return id
 	}
 	kept := coordinator.Record{
-		Lineage: r.Lineage, CommittedAt: r.CommittedAt, DoubtAt: r.DoubtAt, RefreshAt: never, Spares: r.Spares, Spent: r.Spent,
+		Lineage: r.Lineage, CommittedAt: r.CommittedAt, DoubtAt: r.DoubtAt, RefreshAt: never, Spares: r.Spares, Spent: r.Spent, Unanswered: r.Unanswered,
 		Grant:    coordinator.Grant{Value: r.Grant.Value, State: r.Grant.State, Generation: r.Grant.Generation, ExpiresAt: never},
 		Attempts: slices.Clone(r.Attempts),
 	}
