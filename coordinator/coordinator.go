@@ -143,12 +143,7 @@ func (c *Coordinator) tokenSlowly(ctx context.Context) (Token, error) {
 	if err := c.hopeless(); err != nil {
 		return Token{}, fmt.Errorf("%w: %w", ErrNoToken, err)
 	}
-	enough := func() bool { _, ok := c.usable(); return ok }
-	err := c.settle(ctx, nil, enough)
-	var rotation *rotationError
-	if errors.As(err, &rotation) { // of an order that was under way, and says nothing of an ordinary mint
-		err = c.settle(ctx, nil, enough)
-	}
+	err := c.settle(ctx, nil, func() bool { _, ok := c.usable(); return ok })
 	if token, ok := c.usable(); ok {
 		return token, nil
 	}
@@ -257,7 +252,8 @@ func (c *Coordinator) publication() <-chan struct{} {
 func (c *Coordinator) hopeless() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.flight == nil && c.obstacle != nil && time.Now().Before(c.quiet) && lasting(c.obstacle) {
+	fresh := (c.flight == nil || c.flight.futile) && time.Now().Before(c.quiet)
+	if fresh && c.obstacle != nil && lasting(c.obstacle) {
 		return c.obstacle
 	}
 	return nil

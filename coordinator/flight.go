@@ -21,6 +21,7 @@ type flight struct {
 	err     error              // why it did not settle; read after done
 	waiters int                // guarded by Coordinator.mu, like the rest
 	again   bool               // somebody joined, or there are news: look once more before ending
+	futile  bool               // the look before met what time does not heal
 	left    context.Context    // ends when the last waiter leaves
 	leave   context.CancelFunc // ends left
 
@@ -76,7 +77,7 @@ func (c *Coordinator) start() {
 // flight before it can end.
 func (c *Coordinator) settle(ctx context.Context, order *rotation, enough func() bool) error {
 	f, look := c.join(order)
-	defer c.part(f)
+	defer func() { c.part(f) }()
 	timeout := time.NewTimer(c.cfg.MaxWait)
 	defer timeout.Stop()
 	for {
@@ -86,7 +87,13 @@ func (c *Coordinator) settle(ctx context.Context, order *rotation, enough func()
 		}
 		select {
 		case <-look.done:
-			return look.err
+			var rotation *rotationError
+			if order != nil || !errors.As(look.err, &rotation) {
+				return look.err
+			}
+			// It is of an order that was under way, and says nothing of an ordinary mint.
+			c.part(f)
+			f, look = c.join(nil)
 		case <-published:
 		case <-ctx.Done():
 			return c.inTheWay(ctx.Err())
@@ -135,6 +142,9 @@ func (c *Coordinator) run(f *flight) {
 		var rotation *rotationError
 		if f.again && !errors.As(err, &rotation) {
 			f.again = false
+			if lasting(err) { // those who come during the next look need not wait for it
+				f.futile, c.obstacle, c.quiet = true, err, time.Now().Add(retryPause())
+			}
 			f.round.end(err)
 			f.round, f.next = f.next, newRound()
 			c.mu.Unlock()

@@ -2,6 +2,7 @@ package coordinator_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -161,5 +162,71 @@ func TestRunEndsThoughCallersWait(t *testing.T) {
 		}
 		cancel()
 		time.Sleep(time.Minute)
+	})
+}
+
+// Calls that come all the time with a failure that time does not heal must not
+// become as many looks at the store, also not while one is under way.
+func TestStormOfFailingCallsLooksSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		for range 1000 {
+			f.provider.fail(&coordinator.SourceError{Class: coordinator.Configuration, Message: "wrong secret", Refused: true})
+		}
+		c, faults := f.member("a")
+		faults.Delay(storetest.Any, storetest.Always, 10*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		var calls sync.WaitGroup
+		for range 3 {
+			calls.Go(func() {
+				for ctx.Err() == nil {
+					c.Token(ctx)
+					time.Sleep(time.Millisecond)
+				}
+			})
+		}
+		calls.Wait()
+		if n := faults.Calls(storetest.Load); n > 60 {
+			t.Errorf("%d loads in ten seconds", n)
+		}
+		f.drain(c)
+	})
+}
+
+// An order that the budget refuses is no answer to those who ask for something
+// else meanwhile.
+func TestOthersDuringRefusedRotation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.provider.traits.DailyRotations = 1
+		c, faults := f.member("a")
+		token(t, c)
+		if _, err := c.Rotate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		tok := token(t, c)
+		time.Sleep(time.Minute)
+		faults.Delay(storetest.Load, storetest.Always, 100*time.Millisecond)
+		refused := make(chan error, 1)
+		order := func() {
+			go func() { _, err := c.Rotate(context.Background()); refused <- err }()
+			time.Sleep(150 * time.Millisecond) // it is looked into
+		}
+		order()
+		if _, err := c.Refresh(t.Context()); err != nil {
+			t.Errorf("Refresh: %v", err)
+		}
+		if err := <-refused; !errors.Is(err, coordinator.ErrBudget) {
+			t.Fatalf("Rotate: %v", err)
+		}
+		order()
+		if err := c.Report(t.Context(), tok.Value, errors.New("rejected")); err != nil {
+			t.Errorf("Report: %v", err)
+		}
+		if got := token(t, c); got.Value == tok.Value {
+			t.Error("the rejected token was not replaced")
+		}
+		<-refused
 	})
 }
