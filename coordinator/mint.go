@@ -361,8 +361,8 @@ func (c *Coordinator) failure(r Record, now time.Time, e *SourceError) Failure {
 // to a quarter so that fleets of different credentials do not move in step.
 func backoff(failures int, low, high time.Duration) time.Duration {
 	wait := high
-	if failures < 30 {
-		wait = min(low<<failures, high)
+	if low <= high>>failures { // otherwise it may be more than a Duration can hold
+		wait = low << failures
 	}
 	return wait - jitter(wait/4+1)
 }

@@ -197,3 +197,26 @@ func (f *forcing) Rotate(ctx context.Context, prev coordinator.Token) (coordinat
 	f.forced++
 	return f.Mint(ctx, prev)
 }
+
+// The back-off doubles until BackoffMax, and stays there however long the
+// outage: also where BackoffMin is so long that doubling it would overflow.
+func TestBackoffOfALongOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		for range 100 {
+			f.provider.fail(&coordinator.SourceError{Class: coordinator.Transient, Message: "down", Refused: true})
+		}
+		c, _ := f.member("a", func(cfg *coordinator.Config) { cfg.BackoffMin, cfg.BackoffMax = time.Hour, 24*time.Hour })
+		stop := f.runs(c)
+		<-f.provider.arrived
+		last := time.Now()
+		for i := range 30 {
+			<-f.provider.arrived
+			if d := time.Since(last); d < 45*time.Minute {
+				t.Errorf("only %s after failure %d", d, i+1)
+			}
+			last = time.Now()
+		}
+		stop()
+	})
+}
