@@ -76,10 +76,15 @@ func (c *Coordinator) start() {
 // returns why the record is not settled. order, if not nil, is given to the
 // flight before it can end.
 func (c *Coordinator) settle(ctx context.Context, order *rotation, enough func() bool) error {
-	f, look := c.join(order)
-	defer func() { c.part(f) }()
 	timeout := time.NewTimer(c.cfg.MaxWait)
 	defer timeout.Stop()
+	return c.settleBefore(ctx, timeout.C, order, enough)
+}
+
+// settleBefore is settle, with what is left of MaxWait.
+func (c *Coordinator) settleBefore(ctx context.Context, timeout <-chan time.Time, order *rotation, enough func() bool) error {
+	f, look := c.join(order)
+	defer func() { c.part(f) }()
 	for {
 		published := c.publication()
 		if enough() {
@@ -97,7 +102,7 @@ func (c *Coordinator) settle(ctx context.Context, order *rotation, enough func()
 		case <-published:
 		case <-ctx.Done():
 			return c.inTheWay(ctx.Err())
-		case <-timeout.C:
+		case <-timeout:
 			return c.inTheWay(context.DeadlineExceeded)
 		}
 	}

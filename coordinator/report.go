@@ -44,27 +44,27 @@ func (c *Coordinator) Reject(ctx context.Context, value string, cause error) (Ve
 	if err != nil {
 		return verdict, err
 	}
+	timeout := time.NewTimer(c.cfg.MaxWait) // whoever meets its end returns
+	defer timeout.Stop()
 	if verdict == Acted || verdict == Unknown {
-		if verdict, err = c.outlast(ctx, verdict, value, cause); err != nil {
+		if verdict, err = c.outlast(ctx, timeout.C, verdict, value, cause); err != nil {
 			return verdict, err
 		}
 	}
 	if verdict == TooYoung {
-		verdict = c.outlive(ctx, value)
+		verdict = c.outlive(ctx, timeout.C, value)
 	}
 	if verdict != Acted {
 		return verdict, nil
 	}
-	return verdict, c.settle(ctx, nil, func() bool { return c.replaced(value) })
+	return verdict, c.settleBefore(ctx, timeout.C, nil, func() bool { return c.replaced(value) })
 }
 
 // outlive waits while the token with this value is too young for its rejection
 // to count and a mint is unresolved, and returns what the rejection means then.
 // An attempt without an answer ends by its deadline, in doubt, so the wait is
 // never long.
-func (c *Coordinator) outlive(ctx context.Context, value string) Verdict {
-	timeout := time.NewTimer(c.cfg.MaxWait)
-	defer timeout.Stop()
+func (c *Coordinator) outlive(ctx context.Context, timeout <-chan time.Time, value string) Verdict {
 	c.watch()
 	defer c.unwatch()
 	reported := c.storeTime(time.Now()) // the token may come of age meanwhile
@@ -82,7 +82,7 @@ func (c *Coordinator) outlive(ctx context.Context, value string) Verdict {
 			c.fly()
 		case <-retry.C:
 			c.fly()
-		case <-timeout.C:
+		case <-timeout:
 			return TooYoung
 		case <-ctx.Done():
 			return TooYoung
@@ -128,9 +128,7 @@ func (c *Coordinator) judgeLocally(value string) (Verdict, error) {
 // and after a failover the successor may be there already. verdict is that of
 // this process; of a token that is not its current one, the store's silence
 // says all there is to say.
-func (c *Coordinator) outlast(ctx context.Context, verdict Verdict, value string, cause error) (Verdict, error) {
-	timeout := time.NewTimer(c.cfg.MaxWait)
-	defer timeout.Stop()
+func (c *Coordinator) outlast(ctx context.Context, timeout <-chan time.Time, verdict Verdict, value string, cause error) (Verdict, error) {
 	for {
 		published := c.publication()
 		latest, err := c.doubt(ctx, value, cause)
@@ -141,7 +139,7 @@ func (c *Coordinator) outlast(ctx context.Context, verdict Verdict, value string
 		select {
 		case <-published:
 		case <-retry.C:
-		case <-timeout.C:
+		case <-timeout:
 			return latest, err
 		case <-ctx.Done():
 			return latest, fmt.Errorf("%w while waiting: %w", ctx.Err(), err)

@@ -56,3 +56,24 @@ func TestEarlyReportWhileTheStoreIsAway(t *testing.T) {
 		f.drain(a, b)
 	})
 }
+
+// MaxWait bounds all of what Report waits for: the store, and then a successor.
+func TestReportWaitsForMaxWaitInAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		c, faults := f.member("a")
+		tok := token(t, c)
+		time.Sleep(time.Minute)
+		for range 100 {
+			f.provider.fail(&coordinator.SourceError{Class: coordinator.Transient, Message: "down", Refused: true})
+		}
+		away(faults)
+		time.AfterFunc(25*time.Second, faults.Heal)
+		start := time.Now()
+		err := c.Report(context.Background(), tok.Value, &coordinator.RejectedError{Code: 40001})
+		if d := time.Since(start); err == nil || d > 31*time.Second {
+			t.Errorf("%v after %s", err, d)
+		}
+		f.drain(c)
+	})
+}
