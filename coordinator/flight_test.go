@@ -85,7 +85,7 @@ func TestRotateDuringAnnouncement(t *testing.T) {
 			t.Fatal(err)
 		}
 		token(t, c)
-		time.Sleep(f.provider.life - 6*time.Minute) // a refresh is due; the provider gives out the same token again
+		time.Sleep(f.provider.life - 4*time.Minute) // a refresh is due; the provider gives out the same token again
 		ordered := make(chan error, 1)
 		faults.Before(storetest.Swap, 1, func() {
 			go func() { _, err := c.Rotate(context.Background()); ordered <- err }()
