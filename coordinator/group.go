@@ -155,14 +155,14 @@ func (g *Group) source(name string) (Source, error) {
 // Keep makes Run keep these credentials fresh from now on. The error joins
 // those of the names that could not be opened; the others are kept.
 func (g *Group) Keep(names ...string) error {
-	var failed error
+	var failed []error // joined at once: one by one, each would repeat the text of all before
 	for i, name := range names {
 		if i%bulk == bulk-1 {
 			g.wake() // the first ones are loaded while the last are made
 		}
 		m, err := g.member(name)
 		if err != nil {
-			failed = errors.Join(failed, err)
+			failed = append(failed, err)
 			continue
 		}
 		g.mu.Lock()
@@ -174,7 +174,7 @@ func (g *Group) Keep(names ...string) error {
 		g.mu.Unlock()
 	}
 	g.wake()
-	return failed
+	return errors.Join(failed...)
 }
 
 // Drop forgets these credentials. Coordinators that are still held by callers

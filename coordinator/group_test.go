@@ -354,3 +354,19 @@ func TestGroupBadConfig(t *testing.T) {
 		t.Error("a group without sources")
 	}
 }
+
+// TestGroupKeepTellsOfEachName: with an error for each, and not with one that
+// holds all before it.
+func TestGroupKeepTellsOfEachName(t *testing.T) {
+	p := &platform{accounts: map[string]*provider{}}
+	g := group(t, p, storetest.NewMemory(), coordinator.GroupConfig{})
+	bad := make([]string, 100)
+	for i := range bad {
+		bad[i] = "bad-" + names(100)[i]
+	}
+	err := g.Keep(bad...)
+	all, ok := err.(interface{ Unwrap() []error })
+	if !ok || len(all.Unwrap()) != 100 {
+		t.Errorf("%T, want 100 errors joined", err)
+	}
+}
