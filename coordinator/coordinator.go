@@ -47,8 +47,9 @@ type Coordinator struct {
 // common is what all coordinators of a Group share.
 type common struct {
 	Config
-	store Store
-	hints Watcher // usually the store; nil if it tells no changes
+	store  Store
+	hints  Watcher           // usually the store; nil if it tells no changes
+	landed func(name string) // if set, is told when a flight has ended
 }
 
 // served is what Token returns without looking any further.
@@ -81,7 +82,7 @@ func New(name string, source Source, store Store, config Config) (*Coordinator, 
 	}
 	hints, _ := As[Watcher](store)
 	c := new(Coordinator)
-	if err := c.init(name, source, &common{config, store, hints}); err != nil {
+	if err := c.init(name, source, &common{Config: config, store: store, hints: hints}); err != nil {
 		return nil, err
 	}
 	return c, nil

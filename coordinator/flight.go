@@ -168,6 +168,9 @@ func (c *Coordinator) run(f *flight) {
 		if f.watching {
 			c.unwatch()
 		}
+		if c.cfg.landed != nil {
+			c.cfg.landed(c.name)
+		}
 		return
 	}
 }

@@ -88,11 +88,12 @@ func NewGroup(store Store, open func(name string) (Source, error), config GroupC
 		return nil, fmt.Errorf("mintonce: GroupConfig.IdleAfter is %s: it must be 0, or at least 1s", config.IdleAfter)
 	}
 	hub := newHub(store)
-	return &Group{
-		store: store, open: open, config: config, hub: hub, common: &common{shared, store, hub.watcher()},
-		epoch: time.Now(), members: make(map[string]*member),
+	g := &Group{
+		store: store, open: open, config: config, hub: hub, epoch: time.Now(), members: make(map[string]*member),
 		concurrent: make(chan struct{}, config.Concurrent), draining: make(chan struct{}, 1), poke: make(chan struct{}, 1),
-	}, nil
+	}
+	g.common = &common{Config: shared, store: store, hints: hub.watcher(), landed: g.landed}
+	return g, nil
 }
 
 // Get returns the coordinator of this name, which is made at the first call.

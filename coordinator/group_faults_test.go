@@ -320,3 +320,45 @@ func TestGroupLooksInBulkAfterAFailedMint(t *testing.T) {
 		}
 	})
 }
+
+// A rejected token whose replacement fails, for a caller who goes away, is
+// replaced by Run as soon as the back-off allows, and not at its planned refresh.
+func TestGroupHealsWithoutCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, memory := &platform{accounts: map[string]*provider{}}, &announcing{Memory: storetest.NewMemory()}
+		shop := newProvider()
+		p.accounts["shop"] = shop
+		g := group(t, p, late{memory}, coordinator.GroupConfig{})
+		defer run(t, g)()
+		if err := g.Keep("shop"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		c, err := g.Get("shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tok := token(t, c)
+		for range 3 {
+			shop.fail(&coordinator.SourceError{Class: coordinator.Transient, Message: "down", Refused: true})
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second/10)
+		defer cancel()
+		if err := c.Report(ctx, tok.Value, &coordinator.RejectedError{Code: 40001}); err == nil {
+			t.Error("the provider is down, and Report says that all is well")
+		}
+		time.Sleep(5 * time.Minute)
+		if now, err := c.Peek(); err != nil || now.Generation != 2 {
+			t.Errorf("five minutes after a rejection: %v, %v", now, err)
+		}
+	})
+}
+
+// late tells of each write a moment after the writer has its answer.
+type late struct{ *announcing }
+
+func (l late) WatchAll(notify func(coordinator.Change)) (stop func()) {
+	return l.announcing.WatchAll(func(news coordinator.Change) {
+		time.AfterFunc(10*time.Millisecond, func() { notify(news) })
+	})
+}

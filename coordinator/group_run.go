@@ -263,6 +263,24 @@ func (g *Group) rest(m *member) {
 	g.wake()
 }
 
+// landed sees to it that a member whose flight has ended has its next turn in
+// time: the flight may have been one for a caller, who need not come back.
+func (g *Group) landed(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m := g.members[name]
+	if m == nil || m.index == notQueued { // not kept, or it has its turn now
+		return
+	}
+	m.mu.Lock()
+	next := m.nextLook(time.Now()).Sub(g.epoch)
+	m.mu.Unlock()
+	if next < m.at {
+		g.turn(m, next)
+		g.wake()
+	}
+}
+
 // kept returns how many credentials Run keeps fresh.
 func (g *Group) kept() int {
 	g.mu.RLock()
