@@ -183,7 +183,7 @@ func (s *session) coordinator(name string, source coordinator.Source, wait time.
 // oneShot runs work with the coordinator of one token, for at most timeout. A
 // mint that work has begun is finished before oneShot returns.
 func (a *app) oneShot(cmd *cobra.Command, args []string, timeout time.Duration, work func(context.Context, *shot) error) error {
-	if timeout <= 0 || timeout > time.Hour {
+	if timeout < time.Millisecond || timeout > time.Hour {
 		return misused("--timeout is %s: it must be from 1ms to 1h", timeout)
 	}
 	first := ""
