@@ -277,3 +277,19 @@ func outgrowLimit(dir string) error {
 	}
 	return s.Append(ctx, "shop", coordinator.Event{Detail: "later"})
 }
+
+// A relative folder means nothing to a process whose own folder is gone. The
+// error says which folder it is about.
+func TestRelativeFolderNowhere(t *testing.T) {
+	gone := filepath.Join(t.TempDir(), "gone")
+	if err := os.Mkdir(gone, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(gone)
+	if err := os.Remove(gone); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := filestore.New("tokens", filestore.Config{}); err == nil || !strings.Contains(err.Error(), "folder tokens: ") {
+		t.Errorf("%v, want an error that names the folder", err)
+	}
+}

@@ -65,14 +65,14 @@ func New(dir string, cfg Config) (*Store, error) {
 	case cfg.History == 0:
 		cfg.History = defaultHistory
 	}
-	dir, err := filepath.Abs(dir) // the process may change its folder later
+	path, err := filepath.Abs(dir) // the process may change its folder later
 	if err != nil {
-		return nil, fmt.Errorf("filestore: folder %s: %w", dir, err)
+		return nil, fmt.Errorf("filestore: folder %s: %w; name it by its whole path", dir, err)
 	}
-	s := &Store{dir: dir, history: max(0, cfg.History)}
-	s.news.dir = dir
+	s := &Store{dir: path, history: max(0, cfg.History)}
+	s.news.dir = path
 	s.roster.Backend = announcing{s}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, s.explain(createFolder, err)
 	}
 	if err := s.probe(); err != nil {
