@@ -39,8 +39,8 @@
 //		   └───────────────── mint ◄── doubt ◄────────────┴──── Expire, by anyone
 //
 //	  - Begin is written before anything is sent. So a successor always knows
-//	    that somebody may have minted. Its compare-and-swap looks
-//	    again: it succeeds only on the record that was decided on.
+//	    that somebody may have minted. Its compare-and-swap looks again: it
+//	    succeeds only on the record that was decided on.
 //	  - Commit stores a token only if nobody committed since its attempt began,
 //	    and clears only doubt that is older than the attempt. Otherwise the mints
 //	    overlapped and the provider's order is unknown: doubt.

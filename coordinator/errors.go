@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// Errors that callers test for with errors.Is. The typed errors below match
-// one of them and carry the facts.
+// Errors that callers test for with errors.Is. The typed errors below carry the
+// facts and match one of them, but for SourceError and BackoffError: a mint can
+// fail in many ways, so test for those with errors.As.
 var (
 	// ErrConflict is returned by Store.Swap when the record has changed since
 	// it was loaded. Nothing was written.

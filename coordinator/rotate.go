@@ -42,9 +42,9 @@ func (e *rotationError) Error() string { return e.err.Error() }
 func (e *rotationError) Unwrap() error { return e.err }
 
 // Rotate mints a new token though the current one may be good, because an
-// operator wants it; WithActor says who. It is limited by the budget (an error that matches
-// ErrBudget), does not wait for the back-off, and takes over a record that was
-// made with another secret.
+// operator wants it; WithActor says who. It is limited by the budget (an error
+// that matches ErrBudget), does not wait for the back-off, and takes over a
+// record that was made with another secret.
 //
 // The token that it returns is a new one unless the provider declined to issue
 // one: compare the generation.

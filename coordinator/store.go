@@ -56,9 +56,10 @@ type Lease interface {
 // early, late, doubled or lost in a crash.
 type Watcher interface {
 	// Watch calls notify once when watching has begun, and from then on soon
-	// after the record may have changed (a Swap without events is no news), and whenever the store may have lost
-	// writes. notify must not block, nor call stop. stop ends it and may be
-	// called twice; when it returns, notify is not called any more.
+	// after the record may have changed (a Swap without events is no news), and
+	// whenever the store may have lost writes. notify must not block, nor call
+	// stop. stop ends it and may be called twice; when it returns, notify is not
+	// called any more.
 	Watch(name string, notify func()) (stop func())
 }
 

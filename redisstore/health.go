@@ -29,8 +29,9 @@ type Health struct {
 
 // Inspect asks the server for its state. On a cluster that is the one with the
 // change stream; MaxmemoryPolicy and AppendOnly are those of the worst master,
-// for records are on all of them. It returns an error only if the server does not serve at all;
-// a command that the user may not run is noted in Health.Unknown.
+// for records are on all of them. It returns an error only if the server does
+// not serve at all; a command that the user may not run is noted in
+// Health.Unknown.
 func (s *Store) Inspect(ctx context.Context) (Health, error) {
 	if s.unfit != nil {
 		return Health{}, s.unfit
