@@ -146,36 +146,44 @@ func TestBudgetHolds(t *testing.T) {
 }
 
 func TestSourcePanicsAndHostileTokens(t *testing.T) {
-	for name, tok := range map[string]coordinator.Token{
-		"no value":    coordinator.NewToken("", time.Now().Add(time.Hour)),
-		"no expiry":   {Value: "secret"},
-		"expired":     coordinator.NewToken("secret", time.Now().Add(-time.Hour)),
-		"eternal":     coordinator.NewToken("secret", time.Now().Add(100*365*24*time.Hour)),
-		"too large":   coordinator.NewToken(strings.Repeat("secret", 10000), time.Now().Add(time.Hour)),
-		"large state": coordinator.NewToken("x", time.Now().Add(time.Hour)).WithState(strings.Repeat("secret", 10000)),
-		"not ASCII":   coordinator.NewToken("secret\xff", time.Now().Add(time.Hour)),
-		"two lines":   coordinator.NewToken("secret\nsecret", time.Now().Add(time.Hour)),
-		"panic":       {},
+	hour := func() time.Time { return time.Now().Add(time.Hour) }
+	for name, token := range map[string]func() coordinator.Token{
+		"no value":  func() coordinator.Token { return coordinator.NewToken("", hour()) },
+		"no expiry": func() coordinator.Token { return coordinator.Token{Value: "secret"} },
+		"expired":   func() coordinator.Token { return coordinator.NewToken("secret", time.Now().Add(-time.Hour)) },
+		"eternal":   func() coordinator.Token { return coordinator.NewToken("secret", time.Now().Add(100*365*24*time.Hour)) },
+		"too large": func() coordinator.Token { return coordinator.NewToken(strings.Repeat("secret", 10000), hour()) },
+		"large state": func() coordinator.Token {
+			return coordinator.NewToken("x", hour()).WithState(strings.Repeat("secret", 10000))
+		},
+		"not ASCII": func() coordinator.Token { return coordinator.NewToken("secret\xff", hour()) },
+		"two lines": func() coordinator.Token { return coordinator.NewToken("secret\nsecret", hour()) },
+		"panic":     func() coordinator.Token { return coordinator.Token{} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			memory := storetest.NewMemory()
-			c, err := coordinator.New("shop", sourceFunc(func() coordinator.Token {
-				if name == "panic" {
-					panic("with a secret in it")
+			synctest.Test(t, func(t *testing.T) {
+				memory := storetest.NewMemory()
+				c, err := coordinator.New("shop", sourceFunc(func() coordinator.Token {
+					if name == "panic" {
+						panic("with a secret in it")
+					}
+					return token()
+				}), memory, coordinator.Config{MaxWait: 300 * time.Millisecond})
+				if err != nil {
+					t.Fatal(err)
 				}
-				return tok
-			}), memory, coordinator.Config{MaxWait: 300 * time.Millisecond})
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = c.Token(t.Context())
-			if !errors.Is(err, coordinator.ErrNoToken) || strings.Contains(err.Error(), "secret") {
-				t.Errorf("Token: %v", err)
-			}
-			r, _, err := memory.Load(t.Context(), "shop")
-			if err != nil || r.Grant.Value != "" || r.Failure.Count == 0 || len(r.Attempts) == 0 {
-				t.Errorf("record: %v, %v; want the failure and the unanswered attempt", r, err)
-			}
+				_, err = c.Token(t.Context())
+				if !errors.Is(err, coordinator.ErrNoToken) || strings.Contains(err.Error(), "secret") {
+					t.Errorf("Token: %v", err)
+				}
+				r, _, err := memory.Load(t.Context(), "shop")
+				if err != nil || r.Grant.Value != "" || r.Failure.Count == 0 || len(r.Attempts) == 0 {
+					t.Errorf("record: %v, %v; want the failure and the unanswered attempt", r, err)
+				}
+				if err := c.Drain(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
 		})
 	}
 }
