@@ -298,11 +298,7 @@ func (c *Coordinator) save(ctx context.Context, m *mint, err error) error {
 // nothing is abandoned; any other attempt stays, and becomes doubt when its
 // deadline has passed.
 func (c *Coordinator) fail(m *mint, err error) error {
-	var source *SourceError
-	if !errors.As(err, &source) {
-		source = &SourceError{Class: Transient, Message: "no answer from the provider", Err: err}
-		err = source // the text of another error may be anything
-	}
+	source, err := asSourceError(err)
 	refused := source.Refused || errors.Is(err, errLostBeforeSending)
 	if errors.Is(err, ErrLockLost) {
 		c.emit(c.eventNow(EventLockLost))
@@ -346,6 +342,19 @@ func (c *Coordinator) fail(m *mint, err error) error {
 		c.forget(m.attempt.ID) // any other attempt becomes doubt by itself
 	}
 	return outcome
+}
+
+// asSourceError is a failed mint as callers and the record are told of it: the
+// text of any other error, one around a SourceError included, may be anything.
+func asSourceError(err error) (*SourceError, error) {
+	var source *SourceError
+	if !errors.As(err, &source) {
+		source = &SourceError{Class: Transient, Message: "no answer from the provider", Err: err}
+	}
+	if errors.Is(err, ErrLockLost) && !errors.Is(source, ErrLockLost) {
+		return source, fmt.Errorf("%w: %w", ErrLockLost, source)
+	}
+	return source, source
 }
 
 // failure is what the record keeps of a failed mint.
@@ -407,11 +416,7 @@ func (c *Coordinator) mintUnlocked(plan Plan) error {
 
 	token, err := c.ask(m)
 	if err != nil {
-		var source *SourceError
-		if !errors.As(err, &source) {
-			source = &SourceError{Class: Transient, Message: "no answer from the provider", Err: err}
-			err = source
-		}
+		source, err := asSourceError(err)
 		failed := draft.Abandon(m.attempt.ID).Fail(c.failure(draft, now, source))
 		if ahead {
 			failed.Lineage = before // or the failures of a long outage would push out of it what tells a fork
