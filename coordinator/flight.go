@@ -362,6 +362,9 @@ func (c *Coordinator) await(f *flight, news <-chan struct{}, obstacle error) boo
 	defer timer.Stop()
 	select {
 	case <-news:
+		c.mu.Lock()
+		c.told = true
+		c.mu.Unlock()
 	case <-timer.C:
 	case <-left.Done():
 	}

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mintonce/mintonce/coordinator"
 	"github.com/mintonce/mintonce/coordinator/storetest"
 )
 
@@ -34,5 +35,52 @@ func TestNewsOfARefresh(t *testing.T) {
 		if n := locks() - before; n > len(all) {
 			t.Errorf("%d times, one of %d tried to lock", n, len(all))
 		}
+	})
+}
+
+// TestNewsForThoseWhoWait: who waits for the lock and is told of the new token
+// reads it, whoever has the lock then (found by simulation, TestRotating seed
+// 730178).
+func TestNewsForThoseWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		c, faults := f.member("a")
+		token(t, c)
+		defer f.runs(c)()
+		old := f.record()
+		lease, err := f.memory.Lock(t.Context(), "shop", "b", time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Until(old.RefreshAt) + 10*time.Millisecond)
+		begun, refreshed := faults.Calls(storetest.Lock), make(chan coordinator.Token)
+		go func() {
+			tok, err := c.Refresh(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			refreshed <- tok
+		}()
+		time.Sleep(5 * time.Second)
+		if faults.Calls(storetest.Lock) == begun {
+			t.Error("nobody waits for the lock")
+		}
+
+		now := time.Now().UTC()
+		next, _ := announce(old, "b", now, f.provider.traits).Child(stamp(now.Add(time.Millisecond))).Commit("b", grantOf("new", now, 2*time.Hour), f.provider.traits)
+		if _, err := f.memory.Swap(t.Context(), "shop", old.Stamp(), next, coordinator.Event{Kind: coordinator.EventMinted, Name: "shop"}); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case tok := <-refreshed:
+			if tok.Value != "new" {
+				t.Errorf("got %v", tok)
+			}
+		case <-time.After(100 * time.Millisecond):
+			t.Error("still waits for the lock, though the new token is there")
+			lease.Release(t.Context())
+			<-refreshed
+		}
+		lease.Release(t.Context())
 	})
 }
