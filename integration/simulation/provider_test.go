@@ -250,9 +250,7 @@ func (s source) mint(ctx context.Context, force bool) (coordinator.Token, error)
 	call := p.minting()
 	defer call.over.Store(true)
 	p.world.judgeSending(p)
-	if force {
-		p.world.judgeForced(p, call)
-	}
+	p.world.judgeAnnounced(p, call, force)
 	paused := p.here("mint sent")
 	p.world.judgeBreakingOff(ctx, p)
 	if ctx.Err() != nil && !(paused && p.dice.chance(0.7)) {

@@ -76,11 +76,15 @@ func (w *world) judgeConflict(p *process, next coordinator.Record, err error) {
 	}
 }
 
-// judgeForced: a new token is forced only after that was announced: nobody else
-// could tell.
-func (w *world) judgeForced(p *process, call *minting) {
-	if call.attempt.ID == "" {
+// judgeAnnounced: a mint that ends a token, spends a refresh token or forces a
+// new token was announced: nobody else could tell.
+func (w *world) judgeAnnounced(p *process, call *minting, force bool) {
+	switch {
+	case call.attempt.ID != "":
+	case force:
 		w.violation(p, "forces a new token that it has not announced")
+	case !w.idempotent:
+		w.violation(p, "sends a mint that it has not announced")
 	}
 }
 
