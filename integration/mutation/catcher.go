@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// most is how many seeds the simulation may take to find a mutant.
+// most is the last seed by which the simulation has to find a mutant.
 const most = 2000
 
 // catcher is a test that may find a mutant.
@@ -22,6 +22,7 @@ type catcher struct {
 	kind kind
 	pkg  string
 	test string // its name
+	seed int    // with which a simulation begins; 0: the first
 }
 
 type kind string
@@ -33,16 +34,27 @@ const (
 )
 
 var (
-	exploration = catcher{explores, "./coordinator", "TestEveryScheduleKeepsThePromise"}
-	simulation  = catcher{simulates, "./integration/simulation", "TestMemory"}
+	exploration = catcher{kind: explores, pkg: "./coordinator", test: "TestEveryScheduleKeepsThePromise"}
+	// larger is a scenario that exploration leaves out.
+	larger     = catcher{kind: explores, pkg: exploration.pkg, test: exploration.test + "/Kind:rotating_Attempts:[2_1]_Rollbacks:1_Graces:1"}
+	simulation = catcher{kind: simulates, pkg: "./integration/simulation", test: "TestMemory"}
 	// wholeStack takes some four times as long, and sees what goes on below
 	// coordinator: in redisstore, go-redis, net/http and wechat.
-	wholeStack = catcher{simulates, "./integration/simulation", "TestRedis"}
+	wholeStack = catcher{kind: simulates, pkg: "./integration/simulation", test: "TestRedis"}
+	// refreshing has a provider whose refresh tokens rotate.
+	refreshing = catcher{kind: simulates, pkg: "./integration/simulation", test: "TestRotating"}
 )
 
 // named is a test that takes one path to where the guard matters. It says what
 // went wrong in fewer words than a simulated day, and finds it sooner.
-func named(pkg, test string) catcher { return catcher{tests, pkg, test} }
+func named(pkg, test string) catcher { return catcher{kind: tests, pkg: pkg, test: test} }
+
+// from begins with a seed that is known to find the mutant, rather than to
+// simulate all that come before.
+func (c catcher) from(seed int) catcher {
+	c.seed = seed
+	return c
+}
 
 func (c catcher) String() string {
 	switch {
@@ -50,6 +62,8 @@ func (c catcher) String() string {
 		return fmt.Sprintf("%s in %s", c.test, strings.TrimPrefix(c.pkg, "./"))
 	case c == wholeStack:
 		return "simulation of the whole stack"
+	case c.test == refreshing.test:
+		return "simulation of rotating refresh tokens"
 	}
 	return string(c.kind)
 }
@@ -57,24 +71,30 @@ func (c catcher) String() string {
 // verdict is what came of a catcher.
 type verdict struct {
 	caught bool
-	after  int // seeds or states
+	after  int // states, or the seed
 	took   time.Duration
 	said   string
 }
 
-// run compiles the catcher with the overlay and runs it, the simulation with
-// this many seeds.
-func (c catcher) run(ctx context.Context, root, dir, overlay string, seeds int) (verdict, error) {
+// run compiles the catcher with the overlay and runs it, a simulation up to the
+// last seed.
+func (c catcher) run(ctx context.Context, root, dir, overlay string, last int) (verdict, error) {
 	binary := filepath.Join(dir, "mutant.test")
 	if err := compile(ctx, root, c.pkg, overlay, binary); err != nil {
 		return verdict{}, err
 	}
+	first := max(1, c.seed)
+	seeds := last - first + 1
 	limit := time.Minute + time.Duration(seeds)*5*time.Second
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, "-test.run", "^"+c.test+"$", "-test.v", "-test.failfast", "-test.timeout", "0")
+	explore := ""
+	if c == larger {
+		explore = "all"
+	}
+	cmd := exec.CommandContext(ctx, binary, "-test.run", "^"+regexp.QuoteMeta(c.test)+"$", "-test.v", "-test.failfast", "-test.timeout", "0")
 	cmd.Dir = filepath.Join(root, c.pkg)
-	cmd.Env = append(os.Environ(), "MINTONCE_SEED=1", fmt.Sprintf("MINTONCE_SEEDS=%d", seeds), "MINTONCE_BUDGET=", "MINTONCE_TRACE=1", "MINTONCE_EXPLORE=")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("MINTONCE_SEED=%d", first), fmt.Sprintf("MINTONCE_SEEDS=%d", seeds), "MINTONCE_BUDGET=", "MINTONCE_TRACE=1", "MINTONCE_EXPLORE="+explore)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	began := time.Now()
@@ -101,7 +121,7 @@ func (c catcher) run(ctx context.Context, root, dir, overlay string, seeds int) 
 
 var (
 	broken    = regexp.MustCompile(`broken after (\d+) states: (.*)`)
-	began     = regexp.MustCompile(`(?m)^=== RUN   Test(?:Memory|Redis)/\d+$`)
+	began     = regexp.MustCompile(`(?m)^=== RUN   Test(?:Memory|Redis|Rotating)/\d+$`)
 	violation = regexp.MustCompile(`VIOLATION: (.*)`)
 	failed    = regexp.MustCompile(`(?m)^ +\w+\.go:\d+: (.*)$`)
 	panicked  = regexp.MustCompile(`(?m)^(panic: .*|fatal error: .*)$`)
@@ -122,7 +142,7 @@ func (c catcher) read(output string) (after int, said string) {
 			return after, m[2]
 		}
 	case simulates:
-		after = len(began.FindAllString(output, -1))
+		after = max(1, c.seed) - 1 + len(began.FindAllString(output, -1))
 		if said = first(violation); said != "" {
 			return after, said
 		}

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -45,7 +46,7 @@ func run(ctx context.Context) error {
 	t := &trial{root: root, dir: dir, log: os.Stderr}
 	var failures []error
 	tried := 0
-	for _, g := range guards {
+	for _, g := range slices.Concat(guards, rotating) {
 		if !match.MatchString(g.name) || *short && !g.short {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -14,7 +15,7 @@ const root = "../.."
 // mutation too.
 func TestEveryMutationApplies(t *testing.T) {
 	names := make(map[string]bool)
-	for _, g := range guards {
+	for _, g := range slices.Concat(guards, rotating) {
 		if _, err := apply(root, g.edits); err != nil {
 			t.Errorf("%s: %v", g.name, err)
 		}

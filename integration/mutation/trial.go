@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -55,7 +56,7 @@ func (t *trial) remove(ctx context.Context, g guard) error {
 }
 
 // control runs the catchers that were used without a mutation: there, they must
-// pass, a simulation with as many seeds as a mutant has needed.
+// pass, a simulation up to the last seed that a mutant has needed.
 func (t *trial) control(ctx context.Context) error {
 	overlay, err := overlay(t.root, t.dir, nil)
 	if err != nil {
@@ -65,7 +66,7 @@ func (t *trial) control(ctx context.Context) error {
 	for _, f := range t.findings {
 		all = append(all, f.guard.catchers...)
 	}
-	slices.SortFunc(all, func(a, b catcher) int { return strings.Compare(a.pkg+a.test, b.pkg+b.test) })
+	slices.SortFunc(all, func(a, b catcher) int { return cmp.Or(strings.Compare(a.pkg+a.test, b.pkg+b.test), a.seed-b.seed) })
 	for _, c := range slices.Compact(all) {
 		fmt.Fprintf(t.log, "with every guard: %s ... ", c)
 		v, err := c.run(ctx, t.root, t.dir, overlay, t.seeds(c))
@@ -80,9 +81,9 @@ func (t *trial) control(ctx context.Context) error {
 	return nil
 }
 
-// seeds is how many of them this catcher took at most.
+// seeds is the last one that this catcher took.
 func (t *trial) seeds(catcher catcher) int {
-	n := 1
+	n := max(1, catcher.seed)
 	for _, f := range t.findings {
 		for i, c := range f.guard.catchers {
 			if c == catcher {

@@ -1,0 +1,102 @@
+package main
+
+const (
+	spares  = "coordinator/spares.go"
+	serving = "coordinator/coordinator.go"
+)
+
+// rotating are the guards that only rotating refresh tokens need. What catches
+// them has a provider that takes the use of a spent refresh token for theft.
+var rotating = []guard{
+	{
+		name:     "what was spent is known",
+		mutation: "a commit does not note which refresh token it has spent",
+		edits: []edit{
+			{mint, `next, kind := draft.Spend(m.prev.State(), token.State()).Commit(`, `next, kind := draft.Commit(`},
+			{mint, `draft := memory.Child(NewStamp(memory, now)).Spend(m.prev.State(), token.State())`, `draft := memory.Child(NewStamp(memory, now))`},
+		},
+		catchers: []catcher{refreshing},
+	},
+	{
+		name:     "what was spent never comes back",
+		mutation: "the refresh tokens to try are taken together without a look at what was spent",
+		edits:    []edit{{spares, `return slices.Contains(r.Spent, Fingerprint(state)) })`, `return slices.Contains(r.Spent, state) })`}},
+		catchers: []catcher{exploration, named("./coordinator", "TestASpentRefreshTokenIsNotTriedAgain")},
+	},
+	{
+		name:     "both sides of a fork know what was spent",
+		mutation: "what the other side of a fork has spent is forgotten",
+		edits:    []edit{{spares, `slices.Clone(other.Spent)`, `slices.Clone(own)`}},
+		catchers: []catcher{larger},
+	},
+	{
+		name:     "refresh tokens of an overlap are kept",
+		mutation: "the refresh token of a late mint is dropped",
+		edits:    []edit{{spares, `return append([]string{g.State}, r.states()...)`, `return nil`}},
+		catchers: []catcher{exploration, refreshing},
+	},
+	{
+		name:     "they are kept by a commit in time, too",
+		mutation: "a commit that leaves doubt drops the refresh tokens that others have brought meanwhile",
+		edits: []edit{{transitions, `
+		} else {
+			r = r.trying(states)
+		}
+`, `
+		}
+`}},
+		catchers: []catcher{exploration},
+	},
+	{
+		name:     "refresh tokens are joined at a fork",
+		mutation: "those of the other side of a fork are dropped",
+		edits:    []edit{{lineage, `joined = joined.joinStates(other)`, ``}},
+		catchers: []catcher{exploration},
+	},
+	{
+		name:     "a refusal turns to the next refresh token",
+		mutation: "the one that was refused is tried again and again",
+		edits:    []edit{{spares, `return r.turned(), r.Failure.Refused%`, `return r, r.Failure.Refused%`}},
+		catchers: []catcher{exploration, named("./coordinator", "TestTheOtherRefreshToken"), refreshing},
+	},
+	{
+		name:     "a refusal counts for the refresh token that it names",
+		mutation: "it counts for the one in front, whatever the request carried",
+		edits:    []edit{{spares, `if !carried {`, `if !carried && id == "" {`}},
+		catchers: []catcher{named("./coordinator", "TestRefusedInTurn"), refreshing.from(1164)},
+	},
+	{
+		name:     "what may be spent comes last",
+		mutation: "the refresh token of a mint without an answer stays in front",
+		edits: []edit{{transitions, `
+		r = r.unanswered(a)
+`, `
+`}},
+		catchers: []catcher{exploration, named("./coordinator", "TestAPerhapsSpentRefreshTokenComesLast"), refreshing.from(1191)},
+		short:    true,
+	},
+	{
+		name:     "what may be spent comes last at a fork, too",
+		mutation: "the refresh tokens of both sides are tried in any order",
+		edits:    []edit{{spares, `slices.SortStableFunc(states, func(a, b string) int { return r.risk(a) - r.risk(b) })`, ``}},
+		catchers: []catcher{exploration},
+	},
+	{
+		name:     "both sides of a fork know what may be spent",
+		mutation: "a fork forgets which refresh tokens of the other side got no answer",
+		edits:    []edit{{spares, `.doubting(other.Unanswered...)`, ``}},
+		catchers: []catcher{exploration},
+	},
+	{
+		name:     "written down, then given out",
+		mutation: "an access token is given out whose refresh token is in memory only",
+		edits:    []edit{{serving, `if c.ahead && c.traits.Kind == Rotating &&`, `if false && c.ahead && c.traits.Kind == Rotating &&`}},
+		catchers: []catcher{named("./coordinator", "TestRotatingTokenIsDurableBeforeUse"), refreshing},
+	},
+	{
+		name:     "no refresh token without the lock",
+		mutation: "while the store is away, mints go on without a lock and without an attempt",
+		edits:    []edit{{flight, `if c.traits.Kind == Idempotent && !c.cfg.NeverMint {`, `if c.traits.Kind != LastMintWins && !c.cfg.NeverMint {`}},
+		catchers: []catcher{refreshing},
+	},
+}
