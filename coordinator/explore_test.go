@@ -124,7 +124,7 @@ func TestEachGuardIsNeeded(t *testing.T) {
 	joined := explore.Scenario{Kind: rotating, Attempts: []int{2, 1}, Rollbacks: 1, Graces: 1}
 	overlapped := explore.Scenario{Kind: rotating, Forks: true, Overlapped: true, Attempts: []int{1, 1}, Timeouts: 1, Graces: 1}
 	overlappedAndLost := overlapped
-	overlappedAndLost.Rollbacks = 1
+	overlappedAndLost.Attempts, overlappedAndLost.Rollbacks = []int{2, 1}, 1
 	tests := []struct {
 		name     string
 		scenario explore.Scenario

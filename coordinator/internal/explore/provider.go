@@ -118,17 +118,12 @@ func (s state) reaches(token uint8) bool {
 	return token < maxTokens && (s.valid|s.retry)&(1<<token) != 0
 }
 
-// grace: time passes while nothing is under way, and what was spent cannot be
-// used once more. What is lost with that is lost: it ends only where the record
-// does not depend on it.
+// grace: time passes while nothing is under way and everybody has looked, and
+// what was spent cannot be used once more. What is lost with that is lost: it
+// ends only where the record does not depend on it.
 func (w *world) grace(s state) {
-	if s.graces == 0 || s.retry == 0 || s.wire != [maxTokens]request{} {
+	if s.graces == 0 || s.retry == 0 || !quiet(s) {
 		return
-	}
-	for _, p := range s.procs {
-		if p.step != idle && p.step != dead {
-			return
-		}
 	}
 	r := w.archive.records[s.record]
 	if len(r.Attempts) > 0 || !slices.ContainsFunc(states(r), s.unspent) {
@@ -149,6 +144,18 @@ func (s state) reuses(r coordinator.Record) bool {
 	return usedUp && len(r.Attempts) == 0 && slices.ContainsFunc(r.Spares, func(spare string) bool {
 		return s.unspent(spare) && (s.tried&(1<<tokenNumber(spare)) == 0 || s.told&(1<<carried) != 0)
 	})
+}
+
+// knowsAll reports whether r descends from what each process that lives
+// remembers. Who mints before a process has put back what the store lost cannot
+// know what that had spent.
+func (w *world) knowsAll(s state, r coordinator.Record) bool {
+	for i, p := range s.procs {
+		if p.step != dead && coordinator.Relate(w.archive.records[s.memories[i]], r) != coordinator.Level {
+			return false
+		}
+	}
+	return true
 }
 
 // unspent reports whether the provider accepts the refresh token for the first
