@@ -44,8 +44,9 @@ type Record struct {
 	// Spent are the fingerprints of the refresh tokens that the last mints have
 	// spent, the oldest first. None of them is tried again.
 	Spent []string
-	// Unanswered are the fingerprints of refresh tokens of which a use got no
-	// answer since the last commit, so that they may be spent.
+	// Unanswered are the fingerprints of the refresh tokens of which uses got no
+	// answer since the last commit that left no doubt, so that they may be spent:
+	// one for each use, up to four of each.
 	Unanswered []string
 	// Previous is the token before this one, for telling a late rejection.
 	Previous Previous

@@ -20,8 +20,12 @@ const maxSpareSize = 10 << 10
 // less is taken for an ancestor.
 const maxSpent = lineageDepth / 2
 
-// maxUnanswered bounds Record.Unanswered: all that there can be, twice.
-const maxUnanswered = 2 * (maxSpares + 1)
+// maxUses is up to how many uses without an answer are counted. Of refresh tokens
+// that were used so often, any may be spent.
+const maxUses = 4
+
+// maxUnanswered bounds Record.Unanswered.
+const maxUnanswered = maxUses * (maxSpares + 1)
 
 // Spend notes that a mint which carried one refresh token has brought another:
 // the first is used up. It comes before Commit. Some providers bring the same
@@ -64,7 +68,7 @@ func (r Record) trying(states []string) Record {
 	if len(states) == 0 {
 		return r
 	}
-	slices.SortStableFunc(states, func(a, b string) int { return r.risk(a) - r.risk(b) })
+	r.safestFirst(states)
 	r.Grant.State, r.Spares = states[0], nil
 	room := maxSpareSize
 	for _, state := range states[1:] {
@@ -78,12 +82,12 @@ func (r Record) trying(states []string) Record {
 	return r
 }
 
-// risk is 1 for a refresh token that may be spent, and 0 for any other.
-func (r Record) risk(state string) int {
-	if slices.Contains(r.Unanswered, Fingerprint(state)) {
-		return 1
-	}
-	return 0
+// safestFirst sorts refresh tokens by how often a use of them got no answer, so
+// that they may be spent.
+func (r Record) safestFirst(states []string) {
+	slices.SortStableFunc(states, func(a, b string) int {
+		return count(r.Unanswered, Fingerprint(a)) - count(r.Unanswered, Fingerprint(b))
+	})
 }
 
 // joinStates adds the refresh tokens of the other side of a fork. A failure that
@@ -91,7 +95,7 @@ func (r Record) risk(state string) int {
 func (r Record) joinStates(other Record) Record {
 	own, states := r.Spent, slices.Concat([]string{r.Grant.State, other.Grant.State}, r.Spares, other.Spares)
 	r.Spent = slices.Clone(other.Spent)
-	joined := r.spend(own...).doubting(other.Unanswered...).trying(states)
+	joined := r.spend(own...).joinUnanswered(other).trying(states)
 	if joined.Grant.State != r.Grant.State || len(joined.Spares) > len(r.Spares) {
 		joined.Failure = Failure{}
 	}
@@ -114,26 +118,45 @@ func (r Record) carried(a Attempt) bool {
 	return a.With == Fingerprint(r.Grant.State)
 }
 
-// doubting adds to the fingerprints of what may be spent.
-func (r Record) doubting(unanswered ...string) Record {
-	for _, u := range unanswered {
-		if u != "" && !slices.Contains(r.Unanswered, u) {
-			r.Unanswered = append(r.Unanswered, u)
-		}
+// counted notes a use without an answer of what has this fingerprint.
+func (r Record) counted(with string) Record {
+	if with != "" && count(r.Unanswered, with) < maxUses {
+		r.Unanswered = append(r.Unanswered, with)
 	}
 	r.Unanswered = slices.Clip(r.Unanswered[max(0, len(r.Unanswered)-maxUnanswered):])
 	return r
 }
 
+// joinUnanswered counts at least as many as the other side of a fork has.
+func (r Record) joinUnanswered(other Record) Record {
+	for _, with := range other.Unanswered {
+		if count(r.Unanswered, with) < count(other.Unanswered, with) {
+			r = r.counted(with)
+		}
+	}
+	return r
+}
+
+func count(all []string, one string) (n int) {
+	for _, s := range all {
+		if s == one {
+			n++
+		}
+	}
+	return n
+}
+
 // unanswered is for an attempt that was given up: its refresh token may have
-// been spent. If there is another one, that is tried first; should it be
-// refused, this one has its turn again, for it was not.
+// been spent. If there is another one that is no more likely to be, that is
+// tried first; should it be refused, this one has its turn again, for it was not.
 func (r Record) unanswered(a Attempt) Record {
-	r = r.clone().doubting(a.With)
+	r = r.clone().counted(a.With)
 	if len(r.Spares) == 0 || !r.carried(a) {
 		return r
 	}
-	r = r.turned()
+	states := r.turned().states()
+	r.safestFirst(states)
+	r.Grant.State, r.Spares = states[0], states[1:]
 	r.Failure.Refused = 0
 	return r
 }

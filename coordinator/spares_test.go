@@ -197,6 +197,23 @@ func TestAPerhapsSpentRefreshTokenComesLast(t *testing.T) {
 		t.Errorf("%q are known to be without an answer, and %q after a mint", newer.Unanswered, settled.Unanswered)
 	}
 
+	// Who was used more often comes last, until both were used four times, as far
+	// as anybody counts.
+	later := func(r coordinator.Record) time.Time { return time.UnixMilli(r.Revision() + 1) }
+	use := func(r coordinator.Record) coordinator.Record {
+		r = announce(r, "c", later(r), traits)
+		r, _ = r.Child(stamp(later(r))).Expire(day.Add(24 * time.Hour))
+		return r
+	}
+	both := use(use(use(use(newer))))
+	both, _ = coordinator.Reconcile(both, lost, stamp(later(both)))
+	for n, want := range []string{"refresh-2b", "refresh-2b", "refresh-2b", "refresh-2b", "refresh-2", "refresh-2b"} {
+		if both.Grant.State != want {
+			t.Errorf("use %d is one of %q, want %q", n+1, both.Grant.State, want)
+		}
+		both = use(both)
+	}
+
 	// The other one was refused before, and is refused again: it is the turn of
 	// the one without an answer (TestRotating seed 5258).
 	r = stateIn(t, day, traits, "refresh-1", "refresh-2")

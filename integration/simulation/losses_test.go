@@ -206,6 +206,9 @@ func (w *world) quiet(from, to time.Time, long time.Duration) bool {
 	return to.Sub(from) >= long
 }
 
+// counted is up to how many uses the record counts that got no answer.
+const counted = 4
+
 // judgeReuse asks why a request carries a refresh token that was spent before,
 // which ends its family. The caller holds the provider's mu.
 func (w *world) judgeReuse(call *minting, r *refreshToken) {
@@ -222,7 +225,7 @@ func (w *world) judgeReuse(call *minting, r *refreshToken) {
 	for _, leaf := range f.leaves(r.family.login) {
 		why := w.cause(leaf, was.holders)
 		switch {
-		case slices.Contains(was.knew, leaf.value) && leaf.sent >= r.sent-1:
+		case slices.Contains(was.knew, leaf.value) && leaf.sent >= min(r.sent-1, counted):
 			w.lose(tossUp)
 		case slices.Contains(was.knew, leaf.value):
 			w.violation(call.process, "uses %s again, spent %s ago, though it knows %s", r.value, time.Since(r.spent), leaf.value)
