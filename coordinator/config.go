@@ -52,7 +52,9 @@ type Config struct {
 
 	// Fallback, if set, keeps a last-known-good copy of the record, usually in
 	// a file of this machine. It serves while Store is away, after a restart
-	// too, and is where a minted token goes first when Store does not answer.
+	// too, and is where a minted token goes first when Store does not answer. A
+	// copy that cannot be read when the process starts is read before it is
+	// written over, for it may have what Store has lost.
 	Fallback Store
 
 	// Observer, if set, is told of every event. It is called from several

@@ -48,21 +48,29 @@ func TestFallbackSurvivesARestart(t *testing.T) {
 }
 
 func TestFallbackRestoresAFlushedStore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFleet(t)
-		disk := storetest.NewMemory()
-		before, _ := f.member("before", withFallback(disk))
-		tok := token(t, before)
-		f.drain(before)
-		f.memory.Flush()
-		after, _ := f.member("after", withFallback(disk))
-		if got := token(t, after); got.Value != tok.Value {
-			t.Errorf("after the restart: %v, want %v", got, tok)
-		}
-		f.drain(after)
-		f.wantMints(1)
-		f.converged()
-	})
+	for failures := range 4 { // of reading the copy
+		t.Run(fmt.Sprint(failures, " failures"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t)
+				disk := storetest.NewMemory()
+				before, _ := f.member("before", withFallback(disk))
+				tok := token(t, before)
+				f.drain(before)
+				f.memory.Flush()
+				slow, trouble := storetest.NewFaulty(disk)
+				trouble.Fail(storetest.Load, failures, errors.New("too many open files"))
+				after, _ := f.member("after", withFallback(slow))
+				if got := token(t, after); got.Value != tok.Value {
+					t.Errorf("after the restart: %v, want %v", got, tok)
+				}
+				time.Sleep(2 * time.Second) // a look that writes it back
+				token(t, after)
+				f.drain(after)
+				f.wantMints(1)
+				f.converged()
+			})
+		})
+	}
 }
 
 // The wall clock, by which a copy is judged after a restart, says nothing about

@@ -244,7 +244,7 @@ func (c *Coordinator) dueByItsOwnAccount() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	plan := c.planAt(time.Now(), c.rotation)
-	return c.hinted() && !c.ahead && !c.missed && !c.told && c.clock.slept() == 0 && plan.Action == Mint && plan.Reason == ReasonDue
+	return c.hinted() && !c.ahead && !c.missed && !c.told && !c.copying.isUnread() && c.clock.slept() == 0 && plan.Action == Mint && plan.Reason == ReasonDue
 }
 
 // plan decides on what this process remembers.

@@ -21,7 +21,6 @@ const (
 	answerLost   = "its answer was lost, and so was a second one, or the time for that"
 	diedUnsaved  = "its process died before it could write it down"
 	storeLost    = "the store lost it, together with every process that knew it"
-	copyUnread   = "only a copy had it, and its process was paused too long to read it when it started"
 	wentOn       = "the fleet went on with another one"
 	heldApart    = "only a process that could not write it down knew it, or a copy"
 	tossUp       = "it might have been spent just as well as the one that was, for as many uses of it had got no answer"
@@ -118,20 +117,6 @@ func (w *world) forgetTokens(why string) {
 			r.gone = why
 		}
 	}
-}
-
-// unread notes that the process could not read its copy. It looks once
-// only, and then writes the copy anew: that is how Config.Fallback works.
-func (p *process) unread(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.copyUnread = p.copyUnread || err != nil
-}
-
-func (p *process) hasUnread() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.copyUnread
 }
 
 // leaves are the refresh tokens of the login that were never used, and are

@@ -43,7 +43,6 @@ type process struct {
 	announced  *minting             // the last that was begun
 	answers    []*minting
 	refreshing refreshing     // of the mint that begins
-	copyUnread bool           // it could not read its copy in time
 	stops      map[int]func() // of its watches
 	watches    int
 	deaf       time.Time // hints are kept back until then

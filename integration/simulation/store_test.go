@@ -145,7 +145,6 @@ func (d disk) Load(ctx context.Context, name string) (coordinator.Record, time.T
 	if err == nil && r.Exists() {
 		d.process.remember(r)
 	}
-	d.process.unread(err)
 	return r, now, err
 }
 
@@ -154,9 +153,6 @@ func (d disk) Swap(ctx context.Context, name string, old coordinator.Stamp, next
 	now, err := d.store.Swap(ctx, name, old, next, events...)
 	if err == nil {
 		d.process.world.writtenDown(next)
-		if d.process.hasUnread() {
-			d.process.world.forgetTokens(copyUnread)
-		}
 	}
 	return now, err
 }
