@@ -126,8 +126,12 @@ type Failure struct {
 	RetryAfter time.Time // nobody mints before
 }
 
-// Budget counts mints, failed ones too: nobody knows which of them the
-// provider counted.
+// Budget counts mints as they are announced, failed ones too: nobody knows which
+// of them the provider counted. Nor is one given back that was broken off before
+// it was sent. That is rare, and one in a day's hundreds; but where the store has
+// lost writes, the same attempt may come back open with a count from which it was
+// taken already, and be taken from it again: then more would be minted than the
+// provider allows.
 type Budget struct {
 	Day       string // "2006-01-02" where the provider is
 	Mints     int
