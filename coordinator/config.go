@@ -3,6 +3,7 @@ package coordinator
 import (
 	"fmt"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -73,7 +74,7 @@ func (c Config) withDefaults() (Config, error) {
 		if err != nil {
 			host = "unknown"
 		}
-		c.Instance = fmt.Sprintf("%.50s-%d", host, os.Getpid())
+		c.Instance = instanceOf(host, os.Getpid())
 	}
 	c.MintTimeout = orDefault(c.MintTimeout, 8*time.Second)
 	c.Lease = orDefault(c.Lease, 3*time.Second)
@@ -84,6 +85,17 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxWait = orDefault(c.MaxWait, 30*time.Second)
 	c.Recheck = orDefault(c.Recheck, 30*time.Second)
 	return c, c.check()
+}
+
+// instanceOf makes an Instance of a host name, which may hold anything.
+func instanceOf(host string, pid int) string {
+	host = strings.Map(func(r rune) rune {
+		if r <= ' ' || r > '~' {
+			return '-'
+		}
+		return r
+	}, host)
+	return fmt.Sprintf("%.50s-%d", host, pid)
 }
 
 func orDefault(d, standard time.Duration) time.Duration {
