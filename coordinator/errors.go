@@ -81,7 +81,9 @@ type BudgetError struct {
 	What  string // "mints today", "rotations today" or "rotation spacing"
 	Spent int
 	Limit int
-	Until time.Time
+	Until time.Time // on the store's clock
+
+	RetryAfter time.Duration // until then; no wall clock takes part in it
 }
 
 func (e *BudgetError) Error() string {

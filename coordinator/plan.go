@@ -134,14 +134,14 @@ func (r Record) forbidden(now time.Time, t Traits, rotate bool) (time.Time, erro
 	budget := r.Budget.on(now, t)
 	midnight := nextDay(now, t)
 	if t.DailyMints > 0 && budget.Mints >= t.DailyMints {
-		return midnight, &BudgetError{What: "mints today", Spent: budget.Mints, Limit: t.DailyMints, Until: midnight}
+		return midnight, &BudgetError{What: "mints today", Spent: budget.Mints, Limit: t.DailyMints, Until: midnight, RetryAfter: midnight.Sub(now)}
 	}
 	if rotate {
 		if t.DailyRotations > 0 && budget.Rotations >= t.DailyRotations {
-			return midnight, &BudgetError{What: "rotations today", Spent: budget.Rotations, Limit: t.DailyRotations, Until: midnight}
+			return midnight, &BudgetError{What: "rotations today", Spent: budget.Rotations, Limit: t.DailyRotations, Until: midnight, RetryAfter: midnight.Sub(now)}
 		}
 		if free := budget.RotatedAt.Add(t.RotationSpacing); !budget.RotatedAt.IsZero() && now.Before(free) && !isAhead(budget.RotatedAt, now) {
-			return free, &BudgetError{What: "rotation spacing", Until: free}
+			return free, &BudgetError{What: "rotation spacing", Until: free, RetryAfter: free.Sub(now)}
 		}
 		return time.Time{}, nil // an operator who has just mended something need not sit out the back-off
 	}

@@ -142,7 +142,7 @@ func TestDailyBudgetStartsAnewAtTheProvidersMidnight(t *testing.T) {
 				if plan.Action != coordinator.Blocked || !plan.At.Equal(test.midnight) || !errors.As(plan.Err, &budget) || !errors.Is(plan.Err, coordinator.ErrBudget) {
 					t.Fatalf("%v from midnight: %+v, want blocked until %v", by, plan, test.midnight)
 				}
-				if budget.Spent != 1 || budget.Limit != 1 || !budget.Until.Equal(test.midnight) {
+				if budget.Spent != 1 || budget.Limit != 1 || !budget.Until.Equal(test.midnight) || budget.RetryAfter != -by {
 					t.Errorf("the error says %+v", budget)
 				}
 			}

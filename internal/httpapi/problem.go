@@ -90,7 +90,7 @@ func failed(err error) *problem {
 		p.retryAfter = foreign.RetryAfter
 	case errors.As(err, &budget):
 		p.Type, p.Title = "urn:mintonce:problem:budget", "the budget is spent"
-		p.retryAfter = time.Until(budget.Until)
+		p.retryAfter = budget.RetryAfter
 	case errors.As(err, &backoff):
 		p.Type, p.Title = "urn:mintonce:problem:provider", "the provider refused, or was not reached"
 		p.Code, p.retryAfter = backoff.Failure.Code, backoff.RetryAfter

@@ -153,7 +153,7 @@ func TestFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		backoff := &coordinator.BackoffError{Failure: coordinator.Failure{Code: 40125, Message: "the AppSecret is wrong"}, RetryAfter: 90*time.Second - time.Millisecond}
 		source := &coordinator.SourceError{Class: coordinator.Transient, Code: -1, Message: "WeChat is busy", After: 5 * time.Second}
-		budget := &coordinator.BudgetError{What: "rotations today", Spent: 18, Limit: 18, Until: time.Now().Add(10 * time.Minute)}
+		budget := &coordinator.BudgetError{What: "rotations today", Spent: 18, Limit: 18, Until: time.Now(), RetryAfter: 10 * time.Minute}
 		tests := []struct {
 			err    error
 			status int // of a rotation, if it differs

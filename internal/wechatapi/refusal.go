@@ -110,7 +110,7 @@ func failed(err error) *refusal {
 	var rejected *RejectedError
 	switch {
 	case errors.As(err, &budget):
-		f.number, f.text, f.retryAfter = spent.number, spent.text, time.Until(budget.Until)
+		f.number, f.text, f.retryAfter = spent.number, spent.text, budget.RetryAfter
 	case errors.As(err, &rejected):
 		f.retryAfter = max(rejected.RetryAfter, time.Second)
 	case errors.As(err, &backoff):

@@ -106,7 +106,7 @@ func waitIn(err error) time.Duration {
 	case errors.As(err, &backoff):
 		return backoff.RetryAfter
 	case errors.As(err, &budget):
-		return time.Until(budget.Until)
+		return budget.RetryAfter
 	case errors.As(err, &young):
 		return young.wait
 	case err != nil:

@@ -173,7 +173,7 @@ func TestNoToken(t *testing.T) {
 			{coordinator.ErrStoreUnavailable, -1, ""},
 			{&coordinator.BackoffError{Failure: coordinator.Failure{Code: 40125, Message: "the AppSecret is wrong"}, RetryAfter: 1500 * time.Millisecond}, -1, "2"},
 			{&coordinator.SourceError{Class: coordinator.Configuration, Code: 40013, Message: "the AppID does not exist", After: 5 * time.Minute}, -1, "300"},
-			{&coordinator.BudgetError{What: "mints today", Spent: 1800, Limit: 1800, Until: time.Now().Add(time.Hour)}, 45009, "3600"},
+			{&coordinator.BudgetError{What: "mints today", Spent: 1800, Limit: 1800, Until: time.Now(), RetryAfter: time.Hour}, 45009, "3600"},
 		} {
 			w := newWorld(wechatapi.Config{})
 			w.tokens["classic"].err = errors.Join(coordinator.ErrNoToken, test.err)
