@@ -121,7 +121,9 @@ func writeKey(file, key string) error {
 	}
 	if err == nil {
 		_, err = fmt.Fprintln(f, key)
-		err = errors.Join(err, f.Close())
+		if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+			os.Remove(file) // half a key would be in the way of the next try
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("the key cannot be written: %s", plain.Text(err))
