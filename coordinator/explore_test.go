@@ -85,6 +85,7 @@ func TestEveryScheduleKeepsThePromise(t *testing.T) {
 			explore.Scenario{Kind: rotating, Attempts: []int{2, 2}, Timeouts: 1, Graces: 1},
 			explore.Scenario{Kind: rotating, Overlapped: true, Attempts: []int{2, 2}, Timeouts: 1, Crashes: 1, Graces: 1},
 			explore.Scenario{Kind: rotating, Forks: true, Overlapped: true, Attempts: []int{2, 1}, Timeouts: 1, Graces: 1},
+			explore.Scenario{Kind: rotating, Forks: true, Overlapped: true, Attempts: []int{2, 1}, Timeouts: 1, Rollbacks: 1, Graces: 1},
 		)
 	}
 	for _, scenario := range scenarios {

@@ -61,6 +61,12 @@ func Reconcile(memory, record Record, at Stamp) (Record, Relation) {
 	case Behind:
 		return memory.Child(at), relation
 	}
+	memory = memory.clone()
+	for _, a := range memory.Attempts {
+		if record.attempt(a.ID) < 0 {
+			memory = memory.counted(a.With) // it is dropped below, and nobody will give it up
+		}
+	}
 	kept, other := record, memory
 	if memory.CommittedAt > record.CommittedAt {
 		kept, other = memory, record

@@ -225,6 +225,20 @@ func TestAPerhapsSpentRefreshTokenComesLast(t *testing.T) {
 	}
 }
 
+// TestAForkRemembersWhatItsDroppedAttemptsCarried: nobody gives them up any
+// more, and they may have spent it (found by exploration).
+func TestAForkRemembersWhatItsDroppedAttemptsCarried(t *testing.T) {
+	traits := (&oauth{}).Traits()
+	common := stateIn(t, day, traits, "refresh-1", "refresh-2")
+	memory := announce(common, "a", day.Add(time.Hour), traits)
+	record := announce(common, "b", day.Add(2*time.Hour), traits).Child(stamp(day.Add(2*time.Hour + time.Second))).Abandon("b")
+	at := coordinator.Stamp{Revision: day.Add(3 * time.Hour).UnixMilli(), ID: 1}
+	joined, relation := coordinator.Reconcile(memory, record, at)
+	if relation != coordinator.Forked || joined.Grant.State != "refresh-2" || !slices.Equal(joined.Spares, []string{"refresh-1"}) {
+		t.Errorf("relation %d, tries %q, then %q", relation, joined.Grant.State, joined.Spares)
+	}
+}
+
 // TestRefusedInTurn: Refused says whether there is a refresh token that was not
 // refused since for that reason, whatever else has failed before (found by
 // simulation, TestRotating seeds 1091, 1164 and 700389).

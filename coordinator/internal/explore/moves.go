@@ -201,8 +201,8 @@ func (w *world) expire(s state, i int) {
 		child.Attempts[k].Deadline = longAgo
 		r, _ := w.rules.Expire(child, moment(at))
 		to := s
-		if w.scenario.Kind == coordinator.Rotating && owner.attempt == n {
-			to.tried |= 1 << owner.carries
+		if token := carriedBy(a); token != none {
+			to.tried |= 1 << token
 		}
 		w.write(to, i, r, move{int8(i), "expires", int16(n)})
 	}
@@ -341,7 +341,7 @@ func (w *world) crash(s state, i int) {
 	if p.step != locked && !w.stands(s, i) || !w.mayLose(s, i) {
 		return
 	}
-	s.procs[i] = process{step: dead, attempt: p.attempt, carries: p.carries}
+	s.procs[i] = process{step: dead, attempt: p.attempt}
 	s.crashes--
 	w.emit(move{int8(i), "crashes", 0}, s)
 }

@@ -165,5 +165,16 @@ func (s state) unspent(state string) bool {
 	return n < maxTokens && s.valid&(1<<n) != 0
 }
 
+// carriedBy is the token whose refresh token the attempt carries; none if it
+// carries none.
+func carriedBy(a coordinator.Attempt) uint8 {
+	for token := range uint8(none) {
+		if a.With == coordinator.Fingerprint(tokenValue(token)) {
+			return token
+		}
+	}
+	return none
+}
+
 // states are the refresh tokens that the record has.
 func states(r coordinator.Record) []string { return append([]string{r.Grant.State}, r.Spares...) }
