@@ -2,9 +2,10 @@
 //
 // A guard that can be taken away without a test noticing is either not needed
 // or not tested. So each is taken away, one at a time, in the code that ships:
-// guards.go has a table of guards, each with the text of its code and what the
-// mutant has in its place. The text must occur exactly once, so that whoever
-// moves a guard is told to move its mutation too (TestEveryMutationApplies).
+// guards.go has a table of guards, and rotating.go one of those that rotating
+// refresh tokens need, each with the text of its code and what the mutant has in
+// its place. The text must occur exactly once, so that whoever moves a guard is
+// told to move its mutation too (TestEveryMutationApplies).
 //
 // The mutated file goes to the compiler by way of go test -overlay: nothing in
 // the tree is changed, and the code that ships has no hooks. What must then

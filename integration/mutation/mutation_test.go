@@ -73,6 +73,24 @@ func TestAMutantThatIsCaught(t *testing.T) {
 	}
 }
 
+// TestSeedsAreThoseOfTheSimulation: a catcher that begins with a later seed
+// tells that seed, and not how many it took.
+func TestSeedsAreThoseOfTheSimulation(t *testing.T) {
+	output := "=== RUN   TestRotating\n=== RUN   TestRotating/7\n=== RUN   TestRotating/8\n  01 10:00:00.000 m0.1   VIOLATION: sends twice\n"
+	after, said := refreshing.from(7).read(output)
+	if after != 8 || said != "sends twice" {
+		t.Errorf("seed %d: %q", after, said)
+	}
+	tr := newTrial(t)
+	tr.findings = []finding{{guard{catchers: []catcher{refreshing.from(7), refreshing}}, []verdict{{after: 8}, {after: 3}}}}
+	if n := tr.seeds(refreshing.from(7)); n != 8 {
+		t.Errorf("the simulation that begins with seed 7 ends with %d", n)
+	}
+	if n := tr.seeds(refreshing); n != 3 {
+		t.Errorf("the one that begins with the first ends with %d", n)
+	}
+}
+
 var judge = named("./coordinator", "TestJudge")
 
 func newTrial(t *testing.T) *trial {
