@@ -88,15 +88,32 @@ func (c *Coordinator) writeCopy(record Record, clock storeClock) error {
 		if err != nil {
 			return err
 		}
-		if there.Revision() >= record.Revision() {
-			return nil // another process of this machine was faster
+		next, needed := c.beside(there, record, clock)
+		if !needed {
+			return nil
 		}
-		if _, err = c.cfg.Fallback.Swap(ctx, c.name, there.Stamp(), record); !errors.Is(err, ErrConflict) {
+		if _, err = c.cfg.Fallback.Swap(ctx, c.name, there.Stamp(), next); !errors.Is(err, ErrConflict) {
 			return err
 		}
 		pause(ctx, try)
 	}
 	return ErrConflict
+}
+
+// beside returns what the copy is to hold, and whether it does not do so yet.
+// Another process of this machine may have been faster. At a rotating source it
+// may then have another refresh token, and either may be the one that is good.
+func (c *Coordinator) beside(there, record Record, clock storeClock) (next Record, needed bool) {
+	if c.traits.Kind != Rotating || Relate(record, there) != Forked || there.Credential != record.Credential {
+		return record, there.Revision() < record.Revision()
+	}
+	newer := record
+	if there.Revision() > record.Revision() {
+		newer = there
+	}
+	next, _ = Reconcile(record, there, NewStamp(newer, clock.at(time.Now())))
+	next.unknown = record.unknown
+	return next, true
 }
 
 // quarantine puts a damaged copy aside, for a new one to be made. It returns

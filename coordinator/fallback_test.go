@@ -187,6 +187,35 @@ func TestRotatingTokenIsDurableBeforeUse(t *testing.T) {
 	}
 }
 
+// Another process of the machine may have been faster, with another refresh
+// token: then both are needed.
+func TestRotatingTokenBesideAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.provider.traits.Kind = coordinator.Rotating
+		disk := storetest.NewMemory()
+		c, faults := f.member("a", withFallback(disk))
+		go c.Token(context.Background())
+		<-f.provider.arrived
+		away(faults)
+		other := stateIn(t, time.Now().Add(5*time.Second), f.provider.traits, "refresh-other")
+		if _, err := disk.Swap(t.Context(), "shop", coordinator.Stamp{}, other); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if _, err := c.Token(ctx); err != nil {
+			t.Error(err)
+		}
+		copied, _, err := disk.Load(t.Context(), "shop")
+		if states := append(copied.Spares, copied.Grant.State); err != nil || len(states) != 2 || !slices.Contains(states, "refresh-other") {
+			t.Errorf("a token is served, and the copy holds %d refresh tokens: %v", len(states), err)
+		}
+		faults.Heal()
+		f.drain(c)
+	})
+}
+
 // TestFallbackComesFirst: whatever a process is asked first, it reads its copy
 // before the store, which may have lost what the copy has (found by simulation,
 // TestRotating seed 2213).
