@@ -121,9 +121,9 @@ func (r Record) carried(a Attempt) bool {
 // counted notes a use without an answer of what has this fingerprint.
 func (r Record) counted(with string) Record {
 	if with != "" && count(r.Unanswered, with) < maxUses {
-		r.Unanswered = append(r.Unanswered, with)
+		r.Unanswered = append(slices.Clip(r.Unanswered), with) // which other copies of r share
 	}
-	r.Unanswered = slices.Clip(r.Unanswered[max(0, len(r.Unanswered)-maxUnanswered):])
+	r.Unanswered = r.Unanswered[max(0, len(r.Unanswered)-maxUnanswered):]
 	return r
 }
 
