@@ -14,7 +14,7 @@ import (
 // back at the same address.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	const lowest, fewest = 10_000, 1000
+	const lowest, fewest = 10_000, 1000 // below are the ports that people choose, as the README does
 	least := leastEphemeral()
 	for range 100 {
 		port := 0 // on a machine that gives away nearly all ports
