@@ -25,8 +25,8 @@ const ofRotating = `
 ## Where refresh tokens rotate
 
 A mint spends a refresh token and issues the next, and a provider may take the use of one that was spent before for theft, which ends the login. What that needs beyond
-the guards above was taken away here; the simulation is that of such a provider. One of
-its seeds, 1191, is simulated without those before it. Where it took more than ten thousand states, it is a larger scenario of the exploration.
+the guards above was taken away here; the simulation is that of such a provider. One of its seeds, 1191, is simulated without those before it. Where it took more than ten
+thousand states, it is a larger scenario of the exploration.
 
 `
 

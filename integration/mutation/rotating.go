@@ -18,11 +18,8 @@ var rotating = []guard{
 	{
 		name:     "what was spent is known",
 		mutation: "a commit does not note which refresh token it has spent",
-		edits: []edit{
-			{mint, `next, kind := draft.Spend(m.prev.State(), token.State()).Commit(`, `next, kind := draft.Commit(`},
-			{mint, `draft := memory.Child(NewStamp(memory, now)).Spend(m.prev.State(), token.State())`, `draft := memory.Child(NewStamp(memory, now))`},
-		},
-		catchers: []catcher{refreshing},
+		edits:    []edit{{spares, `return r.clone().spend(Fingerprint(carried))`, `return r`}},
+		catchers: []catcher{exploration},
 	},
 	{
 		name:     "what was spent never comes back",
