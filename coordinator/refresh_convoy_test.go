@@ -47,6 +47,7 @@ func TestNewsForThoseWhoWait(t *testing.T) {
 		c, faults := f.member("a")
 		token(t, c)
 		defer f.runs(c)()
+		synctest.Wait() // until the lock of the first mint is released
 		old := f.record()
 		lease, err := f.memory.Lock(t.Context(), "shop", "b", time.Minute)
 		if err != nil {
