@@ -207,9 +207,12 @@ func (w *world) judgeReuse(call *minting, r *refreshToken) {
 		w.lose(cameSecond)
 		return
 	}
+	forgotten := r.usesForgotten()
 	for _, leaf := range f.leaves(r.family.login) {
 		why := w.cause(leaf, was.holders)
 		switch {
+		case forgotten != "":
+			w.lose("reuse: " + forgotten)
 		case slices.Contains(was.knew, leaf.value) && leaf.sent >= min(r.sent-1, counted):
 			w.lose(tossUp)
 		case slices.Contains(was.knew, leaf.value):
@@ -221,6 +224,17 @@ func (w *world) judgeReuse(call *minting, r *refreshToken) {
 			w.lose("reuse: " + why)
 		}
 	}
+}
+
+// usesForgotten says why nobody knows any more that the refresh token was used:
+// what its use brought, and the record of it, were lost.
+func (r *refreshToken) usesForgotten() string {
+	for _, c := range r.children {
+		if c.gone != "" && c.gone != wentOn {
+			return c.gone
+		}
+	}
+	return ""
 }
 
 // judgeLoss asks why an operator has to log in again.
