@@ -2,6 +2,7 @@ package coordinator_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -11,13 +12,17 @@ import (
 	"github.com/mintonce/mintonce/coordinator/storetest"
 )
 
-// A mint that was never sent took no time.
-func TestLeaseLostBeforeSendingTookNoTime(t *testing.T) {
+// A mint that was never sent took no time, and is no silence of the provider.
+func TestLeaseLostBeforeSending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
+		said := make(chan string, 10)
 		c, err := coordinator.New("shop", f.provider, lostLocks{f.memory, new(atomic.Int64)}, coordinator.Config{Observer: func(e coordinator.Event) {
 			if e.Took > time.Minute {
 				t.Errorf("event %q took %s", e.Kind, e.Took)
+			}
+			if e.Kind == coordinator.EventFailed {
+				said <- e.Detail
 			}
 		}})
 		if err != nil {
@@ -27,6 +32,9 @@ func TestLeaseLostBeforeSendingTookNoTime(t *testing.T) {
 		defer cancel()
 		c.Token(ctx)
 		f.drain(c)
+		if detail := <-said; !strings.Contains(detail, "nothing was sent") {
+			t.Errorf("the history says %q", detail)
+		}
 	})
 }
 

@@ -348,7 +348,11 @@ func (c *Coordinator) fail(m *mint, err error) error {
 // text of any other error, one around a SourceError included, may be anything.
 func asSourceError(err error) (*SourceError, error) {
 	var source *SourceError
-	if !errors.As(err, &source) {
+	switch {
+	case errors.As(err, &source):
+	case errors.Is(err, errLostBeforeSending):
+		source = &SourceError{Class: Transient, Message: "nothing was sent: the lock, or the time for it, was over before", Err: err}
+	default:
 		source = &SourceError{Class: Transient, Message: "no answer from the provider", Err: err}
 	}
 	if errors.Is(err, ErrLockLost) && !errors.Is(source, ErrLockLost) {
