@@ -254,7 +254,11 @@ func (w *world) burst() {
 		time.Sleep(again + time.Millisecond)
 	}
 	w.converge()
-	allowed += int(w.unanswered.Load()-unanswered) + int(w.forks.Load())
+	each := 1
+	if w.rotating {
+		each = 2 // it is retried at once, and may be given up during that
+	}
+	allowed += each*int(w.unanswered.Load()-unanswered) + int(w.forks.Load())
 	if n := w.provider.minted() - before; n > allowed {
 		w.violation(nil, "%d mints in a burst, at most %d are explained", n, allowed)
 	}
