@@ -44,13 +44,17 @@ func (c *Coordinator) copyRecord() {
 	if err == nil && !fresh {
 		return
 	}
+	saved := false
 	if err == nil {
-		err = c.writeCopy(record, clock)
+		saved, err = c.writeCopy(record, clock)
 	}
 	if err != nil {
 		e := c.eventNow(EventCopyFailed)
 		e.Detail = detail(err)
 		c.emit(e)
+		return
+	}
+	if !saved {
 		return
 	}
 	c.mu.Lock()
@@ -68,7 +72,10 @@ func (c *Coordinator) uncopied() (record Record, clock storeClock, fresh bool) {
 	return record, clock, record.Grant.Value != "" && !clock.guessed && !c.copying.holds(record)
 }
 
-func (c *Coordinator) writeCopy(record Record, clock storeClock) error {
+// writeCopy reports whether the copy has the record, or what came of it. Another
+// process of this machine may have been faster; at a rotating source it may then
+// have another refresh token, and ours is where it was.
+func (c *Coordinator) writeCopy(record Record, clock storeClock) (saved bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.StoreTimeout)
 	defer cancel()
 	ahead := clock.now.Sub(clock.received.Round(0)).Milliseconds()
@@ -86,34 +93,17 @@ func (c *Coordinator) writeCopy(record Record, clock storeClock) error {
 			there, err = Record{}, c.quarantine(ctx, err)
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
-		next, needed := c.beside(there, record, clock)
-		if !needed {
-			return nil
+		if there.Revision() >= record.Revision() {
+			return c.traits.Kind != Rotating || Relate(record, there) == Level, nil
 		}
-		if _, err = c.cfg.Fallback.Swap(ctx, c.name, there.Stamp(), next); !errors.Is(err, ErrConflict) {
-			return err
+		if _, err = c.cfg.Fallback.Swap(ctx, c.name, there.Stamp(), record); !errors.Is(err, ErrConflict) {
+			return err == nil, err
 		}
 		pause(ctx, try)
 	}
-	return ErrConflict
-}
-
-// beside returns what the copy is to hold, and whether it does not do so yet.
-// Another process of this machine may have been faster. At a rotating source it
-// may then have another refresh token, and either may be the one that is good.
-func (c *Coordinator) beside(there, record Record, clock storeClock) (next Record, needed bool) {
-	if c.traits.Kind != Rotating || Relate(record, there) != Forked || there.Credential != record.Credential {
-		return record, there.Revision() < record.Revision()
-	}
-	newer := record
-	if there.Revision() > record.Revision() {
-		newer = there
-	}
-	next, _ = Reconcile(record, there, NewStamp(newer, clock.at(time.Now())))
-	next.unknown = record.unknown
-	return next, true
+	return false, ErrConflict
 }
 
 // quarantine puts a damaged copy aside, for a new one to be made. It returns
