@@ -92,7 +92,9 @@ func (w *world) judge(p *process, token coordinator.Token, err error) bool {
 
 // misjudged reports whether the token has simply expired, and the process cannot
 // know: the store's clock was set off between the mint and the moment at which
-// the process first saw the token, or during the mint. The rejection heals it.
+// the store first told the process of the token, or during the mint. What the
+// process has reckoned from a copy and its wall clock before counts for less: that
+// clock may have been set, too. The rejection heals it.
 func (w *world) misjudged(p *process, value string) bool {
 	t := w.provider.token(value)
 	if t == nil || time.Now().Before(t.end) {

@@ -39,7 +39,7 @@ type process struct {
 	disturbed  time.Time     // the end of the last disturbance of its own
 	seen       coordinator.Record
 	heard      coordinator.Record   // of that, what the store has told or taken
-	saw        map[string]time.Time // when it first learned of a token
+	saw        map[string]time.Time // when the store first told it of a token
 	announced  *minting             // the last that was begun
 	answers    []*minting
 	refreshing refreshing     // of the mint that begins
@@ -241,9 +241,6 @@ func (p *process) hint(watch int) {
 func (p *process) remember(r coordinator.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.saw[r.Grant.Value]; !ok {
-		p.saw[r.Grant.Value] = time.Now()
-	}
 	if coordinator.Relate(p.seen, r) == coordinator.Level {
 		p.seen = r
 	}

@@ -17,6 +17,9 @@ import (
 func (p *process) hear(r coordinator.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if _, ok := p.saw[r.Grant.Value]; !ok {
+		p.saw[r.Grant.Value] = time.Now()
+	}
 	if coordinator.Relate(p.heard, r) == coordinator.Level {
 		p.heard = r
 	}
