@@ -62,7 +62,7 @@ func (c storeClock) at(t time.Time) time.Time {
 func (c *Coordinator) restated(r Record, clock storeClock) Record {
 	const drift = 100 * time.Millisecond
 	s := c.reckoned(r)
-	if !s.of(r) || c.clock.byWall || s.byWall || sleptSince(s.apart) > 0 {
+	if !s.of(r) || s.byWall || sleptSince(s.apart) > 0 {
 		return r
 	}
 	off := clock.at(c.epoch.Add(s.end)).Sub(r.Grant.ExpiresAt)

@@ -156,6 +156,36 @@ func TestUnsavedTokenWhenTheClockWasSet(t *testing.T) {
 	}
 }
 
+// Nor is the end of a token that a process minted before it ever heard the store,
+// by the time of its copy (found by simulation, seed 630867).
+func TestTokenMintedUnheardWhenTheClockWasSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.provider.traits.Kind, f.provider.traits.RenewsWithin = coordinator.Idempotent, 5*time.Minute
+		disk := storetest.NewMemory()
+		before, _ := f.member("before", withFallback(disk))
+		token(t, before)
+		f.drain(before)
+		time.Sleep(f.provider.life - time.Minute) // it is due
+		f.memory.Skew(-20 * time.Minute)
+		after, faults := f.member("after", withFallback(disk))
+		away(faults)
+		tok, err := after.Refresh(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := tok.ExpiresAt()
+		faults.Heal()
+		time.Sleep(time.Minute)
+		token(t, after)
+		f.drain(after)
+		if off := f.record().Grant.ExpiresAt.Sub(end.Add(-20 * time.Minute)); off.Abs() > 3*time.Second {
+			t.Errorf("the store tells an end that is off by %s", off)
+		}
+		f.wantMints(2)
+	})
+}
+
 // A token that the store has lost is put back on the clock that it has then.
 func TestLostTokenWhenTheClockWasSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -429,6 +429,7 @@ func (c *Coordinator) mintUnlocked(plan Plan) error {
 		return err
 	}
 	record, kind := draft.Commit(m.attempt.ID, c.grant(m, token, clock.at(time.Now())), c.traits)
+	clock.byWall = false // this token's end was counted here from its request, whatever the wall clock shows
 	c.adopt(written{record, clock})
 	c.copyRecord()
 	e := c.eventNow(kind)
