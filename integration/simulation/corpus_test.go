@@ -16,6 +16,7 @@ var corpus = []struct {
 	{overMemory, 203175, "a record of a lower generation was taken for a descendant once its lineage no longer reached back, so that a newer token was forgotten"},
 	{overMemory, 201640, "a mint was announced by a clock that had been set since, and its own commit took the announcement for one without an answer"},
 	{overMemory, 200309, "a token that was minted while the store was away was saved with its end on the clock that the store had before"},
+	{overMemory, 630867, "a token that was minted before its process ever heard the store was saved with its end on the clock of its copy"},
 	{overMemory, 19, "a failure from before the store's clock was set back held mints up later"},
 	{overRotating, 1128, "a refresh token that was spent came back as a spare at a fork, and was used long after: theft, to the provider"},
 	{overRotating, 1191, "a refresh token that mints without an answer had perhaps spent was used past its grace, before the one that was good"},

@@ -381,7 +381,8 @@ func (w *world) ended() bool {
 	return w.over || len(w.violations) > 0
 }
 
-// logIn returns when the new refresh token is in use, or lost as well.
+// logIn returns when the new refresh token is in use, or is not needed any more,
+// or lost as well.
 func (w *world) logIn() {
 	w.judgeLoss()
 	f := w.provider.families
@@ -397,11 +398,13 @@ func (w *world) logIn() {
 	w.note(nil, "an operator logs in again, login %d", newest.login)
 	d := w.dice(fmt.Sprintf("operator rotates %d", n))
 	for {
+		// A process may come back meanwhile with what only it knew: then the
+		// fleet goes on with that (seed 780266).
+		inUse := w.goesOn(w.backend.record())
 		f.provider.mu.Lock()
-		t := f.tokens[w.backend.record().Grant.State]
-		done := t != nil && t.family.login >= newest.login || !newest.revoked.IsZero()
+		lost := !newest.revoked.IsZero()
 		f.provider.mu.Unlock()
-		if done || w.ended() {
+		if inUse || lost || w.ended() {
 			return
 		}
 		w.rotate(d)
