@@ -266,8 +266,11 @@ func (w *world) burst() {
 
 func (w *world) drawFault(d *dice) fault {
 	all, total := faults, 0
-	if w.rotating {
+	switch {
+	case w.rotating:
 		all = rotatingFaults
+	case w.web != nil:
+		all = redisFaults
 	}
 	for _, f := range all {
 		total += f.weight

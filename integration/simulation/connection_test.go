@@ -53,8 +53,8 @@ func (l *lines) dial(ctx context.Context, w *wire, accept func(*connection) (net
 		l.open = make(map[*connection]struct{})
 	}
 	l.open[c] = struct{}{}
-	go c.carry(far, c.server, hangs)
-	go c.carry(c.server, far, func() time.Duration { return 0 })
+	go c.carry(far, c.server, false, hangs)
+	go c.carry(c.server, far, true, func() time.Duration { return 0 })
 	return c, nil
 }
 
@@ -105,7 +105,7 @@ func (c *connection) reset() {
 // carry takes what is sent on one side to the other, in order, after as long
 // as the wire takes. What was sent before the sender closed still arrives. A
 // loss is one for all that follows: the connection then hangs, or breaks.
-func (c *connection) carry(from, to net.Conn, hangs func() time.Duration) {
+func (c *connection) carry(from, to net.Conn, answers bool, hangs func() time.Duration) {
 	type parcel struct {
 		due  time.Time
 		data []byte
@@ -130,7 +130,7 @@ func (c *connection) carry(from, to net.Conn, hangs func() time.Duration) {
 		if err != nil {
 			return
 		}
-		delay, now, told := c.wire.fate()
+		delay, now, told := c.wire.fate(answers)
 		lost = lost || now
 		switch {
 		case lost && told:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,19 @@ const (
 	lockKey    = recordKey + ":lock"
 	changesKey = "mintonce:changes"
 )
+
+// redisFaults: a client may send a command again by itself, so the answers to
+// lose are those of commands that were carried out.
+var redisFaults = append(slices.Clone(faults),
+	fault{"answers of the store", 6, func(w *world, d *dice) (time.Duration, int) {
+		lasts := d.between(time.Second, time.Minute)
+		w.each(d, func(p *process) {
+			p.toStore.set(curt, time.Now().Add(lasts))
+			p.disturb(time.Now().Add(lasts))
+		})
+		w.provoke(d)
+		return lasts, 6
+	}})
 
 // redisServer is the backend with all that ships: redisstore, go-redis and
 // redislock, over miniredis. Its wires are connections.

@@ -25,6 +25,7 @@ const (
 	lossy wireState = "lossy" // loses a request or an answer now and then
 	tardy wireState = "tardy" // delays by seconds
 	cut   wireState = "cut"
+	curt  wireState = "curt" // breaks before an answer now and then; requests arrive
 )
 
 var errReset = errors.New("connection reset")
@@ -44,9 +45,9 @@ func (w *wire) now() wireState {
 	return w.state
 }
 
-// fate of one message: how long it takes, whether it is lost, and whether its
-// sender learns that at once.
-func (w *wire) fate() (delay time.Duration, lost, told bool) {
+// fate of one message: how long it takes, whether it is lost, and whether the
+// process learns that at once.
+func (w *wire) fate(answer bool) (delay time.Duration, lost, told bool) {
 	delay = w.dice.between(w.far/10, w.far)
 	switch w.now() {
 	case lossy:
@@ -57,6 +58,9 @@ func (w *wire) fate() (delay time.Duration, lost, told bool) {
 		}
 	case cut:
 		lost = true
+	case curt:
+		lost = answer && w.dice.chance(0.2)
+		return delay, lost, lost
 	}
 	return delay, lost, lost && w.dice.chance(0.5)
 }
@@ -66,8 +70,8 @@ func (w *wire) fate() (delay time.Duration, lost, told bool) {
 // beyond the wire. The error is that of serve, or says that the answer did not
 // come: then what serve has noted must not be used.
 func (w *wire) call(ctx context.Context, serve func() (time.Duration, error)) error {
-	there, lost, told := w.fate()
-	back, lostBack, toldBack := w.fate()
+	there, lost, told := w.fate(false)
+	back, lostBack, toldBack := w.fate(true)
 	if lost {
 		return w.silence(ctx, there, told)
 	}
