@@ -100,6 +100,40 @@ var rotating = []guard{
 		catchers: []catcher{overlappedAndLost, named("./coordinator", "TestAForkRemembersWhatItsDroppedAttemptsCarried")},
 	},
 	{
+		name:     "attempts tell which refresh token they carry",
+		mutation: "they tell only which token was current",
+		edits:    []edit{{transitions, `a.With = Fingerprint(r.Grant.State)`, `a.With = ""`}},
+		catchers: []catcher{exploration},
+	},
+	{
+		name:     "the newest refresh token of an overlap comes first",
+		mutation: "it comes after those that there were",
+		edits:    []edit{{spares, `return append([]string{g.State}, r.states()...)`, `return append(r.states(), g.State)`}},
+		catchers: []catcher{named("./coordinator", "TestTheOtherRefreshToken")},
+	},
+	{
+		name:     "a round of refusals ends in a long back-off",
+		mutation: "as long as there are two refresh tokens, each refusal is followed by another try at once",
+		edits:    []edit{{spares, `return r.turned(), r.Failure.Refused%(len(r.Spares)+1) != 0`, `return r.turned(), true`}},
+		catchers: []catcher{named("./coordinator", "TestTheOtherRefreshToken")},
+	},
+	{
+		name:     "a use without an answer is retried once",
+		mutation: "it is retried as often as there is room for attempts",
+		edits:    []edit{{plan, `len(r.Attempts) == 1 &&`, `len(r.Attempts) >= 1 &&`}},
+		catchers: []catcher{named("./coordinator", "TestPlanWithAnAttemptUnresolved")},
+	},
+	{
+		name:     "it is retried within the grace",
+		mutation: "it is retried for an hour more",
+		edits: []edit{{plan, `
+		now.Sub(time.UnixMilli(r.Attempts[0].BeganAt)) < t.Overlap
+`, `
+		now.Sub(time.UnixMilli(r.Attempts[0].BeganAt)) < t.Overlap+time.Hour
+`}},
+		catchers: []catcher{named("./coordinator", "TestPlanWithAnAttemptUnresolved")},
+	},
+	{
 		name:     "written down, then given out",
 		mutation: "an access token is given out whose refresh token is in memory only",
 		edits:    []edit{{serving, `if c.ahead && c.traits.Kind == Rotating &&`, `if false && c.ahead && c.traits.Kind == Rotating &&`}},
