@@ -4,8 +4,11 @@ const (
 	transitions = "coordinator/transitions.go"
 	lineage     = "coordinator/lineage.go"
 	mint        = "coordinator/mint.go"
+	ask         = "coordinator/ask.go"
+	commit      = "coordinator/commit.go"
 	update      = "coordinator/update.go"
 	flight      = "coordinator/flight.go"
+	away        = "coordinator/away.go"
 	plan        = "coordinator/plan.go"
 )
 
@@ -159,7 +162,7 @@ func (c *Coordinator) announceInMemory(apply change) error {
 	{
 		name:     "lease trust",
 		mutation: "a holder sends though its lock is lost, and does not break off when it loses it",
-		edits: []edit{{mint, `
+		edits: []edit{{ask, `
 	if m.lost != nil {
 		select {`, `
 	if m.lost != nil && m.attempt.ID == "" {
@@ -170,19 +173,19 @@ func (c *Coordinator) announceInMemory(apply change) error {
 		name:     "detached commit",
 		mutation: "a mint is broken off, and its commit left out, when the last caller who waits goes away",
 		edits: []edit{
-			{mint, `
+			{ask, `
 	ctx, cancel := context.WithDeadline(context.Background(), m.end)
 `, `
 	ctx, cancel := context.WithDeadline(c.attached(), m.end)
 `},
-			{mint, `
+			{commit, `
 	took := time.Since(m.sent)
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.MintTimeout)
 `, `
 	took := time.Since(m.sent)
 	ctx, cancel := context.WithTimeout(c.attached(), c.cfg.MintTimeout)
 `},
-			{mint, `
+			{ask, `
 // grant puts the token on`, `
 func (c *Coordinator) attached() context.Context {
 	c.mu.Lock()
@@ -229,7 +232,7 @@ if stored ~= ARGV[1] then`}},
 	{
 		name:     "no rotation without the store",
 		mutation: "an idempotent source is forced to a new token without a lock and without an attempt",
-		edits: []edit{{flight, `
+		edits: []edit{{away, `
 		case plan.Reason == ReasonRotate:
 			return &rotationError{err} // to force a new token is not idempotent
 `, `

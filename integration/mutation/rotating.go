@@ -142,7 +142,7 @@ var rotating = []guard{
 	{
 		name:     "no refresh token without the lock",
 		mutation: "while the store is away, mints go on without a lock and without an attempt",
-		edits:    []edit{{flight, `if c.traits.Kind == Idempotent && !c.cfg.NeverMint {`, `if c.traits.Kind != LastMintWins && !c.cfg.NeverMint {`}},
+		edits:    []edit{{away, `if c.traits.Kind == Idempotent && !c.cfg.NeverMint {`, `if c.traits.Kind != LastMintWins && !c.cfg.NeverMint {`}},
 		catchers: []catcher{refreshing},
 	},
 }
