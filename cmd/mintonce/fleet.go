@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"runtime/debug"
@@ -164,7 +165,7 @@ func (f *fleet) compare(c *config.Config) (*change, error) {
 // apply makes the difference. The HTTP API hands out the new tokens from then
 // on.
 func (f *fleet) apply(ctx context.Context, c *config.Config, d *change) error {
-	if err := f.mayDrop(ctx, d.changed); err != nil {
+	if err := f.hold(ctx, d); err != nil {
 		return err
 	}
 	f.opens(d.sources)
@@ -198,17 +199,40 @@ func (f *fleet) apply(ctx context.Context, c *config.Config, d *change) error {
 	return nil
 }
 
-// mayDrop refuses to forget tokens that could not be read again.
-func (f *fleet) mayDrop(ctx context.Context, names []string) error {
-	if len(names) == 0 {
-		return nil
-	}
+// hold leaves a changed token as it was whose record cannot be read: what this
+// process remembers of it may be all that there is. If the store does not answer,
+// that is every one of them, and the config waits.
+func (f *fleet) hold(ctx context.Context, d *change) error {
 	ctx, cancel := context.WithTimeout(ctx, storeAnswers)
 	defer cancel()
-	if _, _, err := f.session.store.Load(ctx, names[0]); err != nil {
-		return &storeMissing{err}
+	const batch = 500
+	var readable []string
+	for names := range slices.Chunk(d.changed, batch) {
+		loaded, err := coordinator.LoadAll(ctx, f.session.store.Store, names)
+		if err != nil {
+			return &storeMissing{err}
+		}
+		for i, name := range names {
+			switch err := loaded[i].Err; {
+			case err == nil:
+				readable = append(readable, name)
+			case unreadable(err):
+				d.problems = append(d.problems, fmt.Errorf("%s has changed, and its record cannot be read: %w; mend it (mintonce status %s tells more), then send SIGHUP", name, err, name))
+				d.known[name] = f.known[name]
+				delete(d.sources, name)
+			default:
+				return &storeMissing{err}
+			}
+		}
 	}
+	d.changed = readable
 	return nil
+}
+
+// unreadable reports whether the store has answered, with something that this
+// process cannot read.
+func unreadable(err error) bool {
+	return errors.Is(err, coordinator.ErrBadRecord) || errors.Is(err, coordinator.ErrNewerRecord) || errors.Is(err, coordinator.ErrSealed)
 }
 
 // storeMissing says that a config waits for the store.

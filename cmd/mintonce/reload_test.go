@@ -26,6 +26,7 @@ type running struct {
 	t      *testing.T
 	dir    string
 	api    string // of the fake WeChat
+	memory *storetest.Memory
 	faults *storetest.Faults
 	out    *lockedBuffer
 }
@@ -74,7 +75,8 @@ func start(t *testing.T, files map[string]string) *running {
 	r := &running{t: t, dir: t.TempDir(), api: fake.URL, out: &lockedBuffer{}}
 	r.write("secret", wechattest.Secret)
 	r.writeAll(files)
-	store, faults := storetest.NewFaulty(storetest.NewMemory())
+	r.memory = storetest.NewMemory()
+	store, faults := storetest.NewFaulty(r.memory)
 	r.faults = faults
 	load := func(before *config.Config) (*config.Config, error) {
 		c, err := config.ReadAgain(filepath.Join(r.dir, "c.yml"), before)
@@ -194,6 +196,27 @@ func TestChangedTokenWaitsForTheStore(t *testing.T) {
 	}
 	r.tells(true, false) // once is enough
 	r.faults.Heal()
+	r.tells(false, false, "changed=1", "names=~shop")
+	r.want("/v1/tokens/shop", 200)
+}
+
+// A changed token whose record is damaged stays as it was, and holds nothing else
+// back.
+func TestChangedTokenWithADamagedRecord(t *testing.T) {
+	config := func(more string) string {
+		other := "other: {wechat: {appid: wx2, api: 'API', secret_file: secret" + more + "}}\n"
+		return "tokens:\n  " + entry("shop", "secret_file: secret"+more) + "  " + other
+	}
+	r := start(t, map[string]string{"c.yml": config("")})
+	before := r.want("/v1/tokens/shop", 200)
+	r.memory.WriteRaw("shop", map[string]string{"version": "of nothing"})
+	r.write("c.yml", config(", mode: classic"))
+	r.tells(false, false, "changed=1", "names=~other", "its tokens stay as they were", "shop has changed, and its record cannot be read")
+	if after := r.want("/v1/tokens/shop", 200); !strings.HasPrefix(after, before[:60]) {
+		t.Error("the token has changed")
+	}
+	r.tells(false, false) // once is enough
+	r.memory.Flush()
 	r.tells(false, false, "changed=1", "names=~shop")
 	r.want("/v1/tokens/shop", 200)
 }
