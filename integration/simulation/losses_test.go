@@ -140,6 +140,8 @@ func (w *world) cause(r *refreshToken, holders map[string]string) string {
 		return savedSince
 	case who != "":
 		return heldApart
+	case !c.answered.Load() && w.forgone(r) && w.provider.families.keptSince(r):
+		return wentOn // a second use was not needed: an overlap had brought another (seed 820509)
 	case !c.answered.Load() && w.forgone(r):
 		return ""
 	case !c.answered.Load():
@@ -149,6 +151,17 @@ func (w *world) cause(r *refreshToken, holders map[string]string) string {
 	default:
 		return r.gone
 	}
+}
+
+// keptSince reports whether a refresh token that was issued after r has been
+// written down. The caller holds mu.
+func (f *families) keptSince(r *refreshToken) bool {
+	for _, t := range f.tokens {
+		if t.kept && t.access != nil && t.access.at.After(r.access.at) {
+			return true
+		}
+	}
+	return false
 }
 
 // forgone reports whether the fleet has had the time, and known enough, to use
