@@ -37,7 +37,9 @@ func checkOutput(t *testing.T, out string) {
 		`redis-cli -p \d+ +\(built in, gone at the end\)`,
 		`(?m)^today's SDKs: .*\n  fake WeChat http://127\.0\.0\.1:\d+, replicas' pids \d+ \d+ \d+ \d+$`,
 		`(?m)^mintonce: .*\n  fake WeChat http://127\.0\.0\.1:\d+, replicas' pids \d+ \d+ \d+ \d+$`,
-		`(?ms)^today's SDKs: .*killed replica \d, pid \d+.*^mintonce: .*killed replica \d, pid \d+`,
+		// Today's way goes on minting after a cold start on a busy machine, and
+		// may have nothing to mint when it is to be killed.
+		`(?ms)^today's SDKs: .*(killed replica \d, pid \d+|nobody minted).*^mintonce: .*killed replica \d, pid \d+`,
 		`(?m)^  redis-cli -p \d+ HGETALL 'mintonce:\{shop\}'$`,
 		`(?m)^  redis-cli -p \d+ XREVRANGE 'mintonce:\{shop\}:history' \+ - COUNT 5$`,
 	} {
