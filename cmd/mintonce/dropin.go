@@ -9,19 +9,20 @@ import (
 	"github.com/mintonce/mintonce/wechat"
 )
 
-// wechat is what the API serves at WeChat's own paths under a config.
-func (f *fleet) wechat(c *config.Config) wechatapi.Config {
+// wechat is what the API serves at WeChat's own paths under the config in use.
+func (f *fleet) wechat() wechatapi.Config {
+	said := f.inUse()
 	accounts := make(map[string][]wechatapi.Account)
 	tickets := make(map[string]map[string]string)
-	for _, name := range c.Names() {
+	for _, name := range f.config.Names() {
 		if _, kept := f.known[name]; !kept {
 			continue
 		}
-		switch t := c.Tokens[name]; {
+		switch t := said(name); {
 		case t.WeChat != nil:
 			accounts[t.WeChat.AppID] = append(accounts[t.WeChat.AppID], wechatapi.Account{Name: name, Classic: t.WeChat.Mode == config.ModeClassic})
-		case t.Ticket != nil && c.Tokens[t.Ticket.Of].WeChat != nil:
-			appID := c.Tokens[t.Ticket.Of].WeChat.AppID
+		case t.Ticket != nil && said(t.Ticket.Of).WeChat != nil:
+			appID := said(t.Ticket.Of).WeChat.AppID
 			if tickets[appID] == nil {
 				tickets[appID] = make(map[string]string)
 			}
@@ -33,7 +34,7 @@ func (f *fleet) wechat(c *config.Config) wechatapi.Config {
 		Tickets:  tickets,
 		Memory:   &f.given,
 		Probe: func(ctx context.Context, name, token string) error {
-			w := c.Tokens[name].WeChat
+			w := said(name).WeChat
 			if w == nil {
 				return errors.New("it is not a token of WeChat")
 			}

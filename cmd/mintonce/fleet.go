@@ -31,10 +31,11 @@ type fleet struct {
 	given   wechatapi.Memory // what SDKs were given
 	limits  httpapi.Limits   // of the API's callers
 
-	config  *config.Config      // that is in use
-	known   map[string]identity // the tokens that are kept
-	told    map[string]bool     // what was said of the config before
-	retired sync.WaitGroup      // for mints of tokens that were dropped
+	config  *config.Config          // that is in use
+	held    map[string]config.Token // as they are in use: of tokens that are not as config says
+	known   map[string]identity     // the tokens that are kept
+	told    map[string]bool         // what was said of the config before
+	retired sync.WaitGroup          // for mints of tokens that were dropped
 
 	mu      sync.Mutex // guards opening
 	opening map[string]config.Source
@@ -115,17 +116,30 @@ type change struct {
 
 	known    map[string]identity
 	sources  map[string]config.Source // of the added and the changed
+	held     map[string]config.Token  // those that stay as they were
 	warnings []string
-	problems []error // of tokens that stay as they were
+	problems []error // of those, and of tokens that cannot be added
 }
 
 func (d *change) none() bool { return len(d.added)+len(d.removed)+len(d.changed) == 0 }
+
+// inUse returns what the config that is in use now said of each token when that
+// was last put in use.
+func (f *fleet) inUse() func(name string) config.Token {
+	c, held := f.config, f.held
+	return func(name string) config.Token {
+		if t, ok := held[name]; ok {
+			return t
+		}
+		return c.Tokens[name]
+	}
+}
 
 // compare reads the secrets of all tokens and finds what a config changes. A
 // secret that cannot be read is an error; in a token file, which must not spoil
 // the others, it is a problem of that token.
 func (f *fleet) compare(c *config.Config) (*change, error) {
-	d := &change{known: make(map[string]identity, len(c.Tokens)), sources: make(map[string]config.Source), problems: slices.Clone(c.Refused)}
+	d := &change{known: make(map[string]identity, len(c.Tokens)), sources: make(map[string]config.Source), held: make(map[string]config.Token), problems: slices.Clone(c.Refused)}
 	for _, name := range c.Names() {
 		before, had := f.known[name]
 		source, warning, err := c.Source(name, f.tokens)
@@ -138,7 +152,7 @@ func (f *fleet) compare(c *config.Config) (*change, error) {
 		if err != nil {
 			d.problems = append(d.problems, err)
 			if had {
-				d.known[name] = before
+				d.known[name], d.held[name] = before, f.inUse()(name)
 			}
 			continue
 		}
@@ -174,7 +188,7 @@ func (f *fleet) apply(ctx context.Context, c *config.Config, d *change) error {
 	if err := f.group.Keep(slices.Concat(d.added, d.changed)...); err != nil {
 		return err // of a programming mistake: all that can be wrong was checked
 	}
-	f.config, f.known = c, d.known
+	f.config, f.known, f.held = c, d.known, d.held
 	credentials := make(map[string]httpapi.Credential, len(f.known))
 	for name := range f.known {
 		member, err := f.group.Get(name)
@@ -187,7 +201,7 @@ func (f *fleet) apply(ctx context.Context, c *config.Config, d *change) error {
 	f.feed.Keep(slices.Collect(maps.Keys(f.known)))
 	roster, _ := coordinator.As[coordinator.Roster](f.session.store.Store)
 	f.api.Set(httpapi.New(httpapi.Config{
-		Credentials: credentials, Clients: c.Clients, WeChat: f.wechat(c), Limits: &f.limits, Instance: f.instance(), Roster: roster, Feed: f.feed,
+		Credentials: credentials, Clients: c.Clients, WeChat: f.wechat(), Limits: &f.limits, Instance: f.instance(), Roster: roster, Feed: f.feed,
 		Rejection: wechat.IsRejected, Wait: tokenWait, Log: f.log,
 		Metrics: f.meter.handler, Observe: f.meter.Request,
 	}))
@@ -218,7 +232,7 @@ func (f *fleet) hold(ctx context.Context, d *change) error {
 				readable = append(readable, name)
 			case unreadable(err):
 				d.problems = append(d.problems, fmt.Errorf("%s has changed, and its record cannot be read: %w; mend it (mintonce status %s tells more), then send SIGHUP", name, err, name))
-				d.known[name] = f.known[name]
+				d.known[name], d.held[name] = f.known[name], f.inUse()(name)
 				delete(d.sources, name)
 			default:
 				return &storeMissing{err}

@@ -200,22 +200,33 @@ func TestChangedTokenWaitsForTheStore(t *testing.T) {
 	r.want("/v1/tokens/shop", 200)
 }
 
-// A changed token whose record is damaged stays as it was, and holds nothing else
-// back.
+// A changed token whose record is damaged stays as it was, for SDKs too, and holds
+// nothing else back.
 func TestChangedTokenWithADamagedRecord(t *testing.T) {
-	config := func(more string) string {
-		other := "other: {wechat: {appid: wx2, api: 'API', secret_file: secret" + more + "}}\n"
-		return "tokens:\n  " + entry("shop", "secret_file: secret"+more) + "  " + other
+	config := func(shop, mode string) string {
+		const one = "%s: {wechat: {appid: %s, api: 'API', secret_file: secret, mode: %s}}\n"
+		return "tokens:\n  " + fmt.Sprintf(one, "shop", shop, mode) + "  " + fmt.Sprintf(one, "other", "wx2", mode)
 	}
-	r := start(t, map[string]string{"c.yml": config("")})
+	r := start(t, map[string]string{"c.yml": config(wechattest.AppID, "stable")})
+	sdk := func(appID string) string {
+		_, body := r.get("/cgi-bin/token?grant_type=client_credential&secret=none&appid=" + appID)
+		return body
+	}
 	before := r.want("/v1/tokens/shop", 200)
 	r.memory.WriteRaw("shop", map[string]string{"version": "of nothing"})
-	r.write("c.yml", config(", mode: classic"))
+	r.write("c.yml", config("wx3", "classic"))
 	r.tells(false, false, "changed=1", "names=~other", "its tokens stay as they were", "shop has changed, and its record cannot be read")
 	if after := r.want("/v1/tokens/shop", 200); !strings.HasPrefix(after, before[:60]) {
 		t.Error("the token has changed")
 	}
+	if body := sdk("wx3"); !strings.Contains(body, "40013") {
+		t.Errorf("one account's token for another: %s", body)
+	}
+	if body := sdk(wechattest.AppID); !strings.Contains(body, "access_token") {
+		t.Errorf("none for the account that it is of: %s", body)
+	}
 	r.tells(false, false) // once is enough
+	r.write("c.yml", config(wechattest.AppID, "classic"))
 	r.memory.Flush()
 	r.tells(false, false, "changed=1", "names=~shop")
 	r.want("/v1/tokens/shop", 200)
