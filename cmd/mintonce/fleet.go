@@ -140,6 +140,7 @@ func (f *fleet) inUse() func(name string) config.Token {
 // the others, it is a problem of that token.
 func (f *fleet) compare(c *config.Config) (*change, error) {
 	d := &change{known: make(map[string]identity, len(c.Tokens)), sources: make(map[string]config.Source), held: make(map[string]config.Token), problems: slices.Clone(c.Refused)}
+	said := f.inUse()
 	for _, name := range c.Names() {
 		before, had := f.known[name]
 		source, warning, err := c.Source(name, f.tokens)
@@ -152,7 +153,7 @@ func (f *fleet) compare(c *config.Config) (*change, error) {
 		if err != nil {
 			d.problems = append(d.problems, err)
 			if had {
-				d.known[name], d.held[name] = before, f.inUse()(name)
+				d.known[name], d.held[name] = before, said(name)
 			}
 			continue
 		}
@@ -217,12 +218,13 @@ func (f *fleet) apply(ctx context.Context, c *config.Config, d *change) error {
 // process remembers of it may be all that there is. If the store does not answer,
 // that is every one of them, and the config waits.
 func (f *fleet) hold(ctx context.Context, d *change) error {
-	ctx, cancel := context.WithTimeout(ctx, storeAnswers)
-	defer cancel()
 	const batch = 500
+	said := f.inUse()
 	var readable []string
 	for names := range slices.Chunk(d.changed, batch) {
-		loaded, err := coordinator.LoadAll(ctx, f.session.store.Store, names)
+		answers, cancel := context.WithTimeout(ctx, storeAnswers)
+		loaded, err := coordinator.LoadAll(answers, f.session.store.Store, names)
+		cancel()
 		if err != nil {
 			return &storeMissing{err}
 		}
@@ -232,7 +234,7 @@ func (f *fleet) hold(ctx context.Context, d *change) error {
 				readable = append(readable, name)
 			case unreadable(err):
 				d.problems = append(d.problems, fmt.Errorf("%s has changed, and its record cannot be read: %w; mend it (mintonce status %s tells more), then send SIGHUP", name, err, name))
-				d.known[name], d.held[name] = f.known[name], f.inUse()(name)
+				d.known[name], d.held[name] = f.known[name], said(name)
 				delete(d.sources, name)
 			default:
 				return &storeMissing{err}
