@@ -54,6 +54,19 @@ func (c storeClock) at(t time.Time) time.Time {
 	return c.now.Add(t.Sub(c.received)).Truncate(time.Millisecond)
 }
 
+// storeTime is the time on the store's clock.
+func (c *Coordinator) storeTime(local time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.clock.at(local)
+}
+
+func (c *Coordinator) localTime(at time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.clock.passed(at)
+}
+
 // restated is r with the times of its token on the clock as it is now. Between
 // the mint and the moment at which r can be put back, the store's clock may have
 // been set, or be that of another machine after a failover; this process has

@@ -162,10 +162,7 @@ func TestTokenMintedUnheardWhenTheClockWasSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
 		f.provider.traits.Kind, f.provider.traits.RenewsWithin = coordinator.Idempotent, 5*time.Minute
-		disk := storetest.NewMemory()
-		before, _ := f.member("before", withFallback(disk))
-		token(t, before)
-		f.drain(before)
+		disk, _ := f.copied()
 		time.Sleep(f.provider.life - time.Minute) // it is due
 		f.memory.Skew(-20 * time.Minute)
 		after, faults := f.member("after", withFallback(disk))

@@ -17,10 +17,7 @@ import (
 func TestCopyByAWrongWallClockEndsNoToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
-		disk := storetest.NewMemory()
-		before, _ := f.member("before", withFallback(disk))
-		want := token(t, before)
-		f.drain(before)
+		disk, want := f.copied()
 		copied, _, err := disk.Load(t.Context(), "shop")
 		if err != nil {
 			t.Fatal(err)
@@ -47,10 +44,7 @@ func TestCopyByAWrongWallClockEndsNoToken(t *testing.T) {
 func TestCopyIsReadOnceTheDiskAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
-		disk := storetest.NewMemory()
-		before, _ := f.member("before", withFallback(disk))
-		tok := token(t, before)
-		f.drain(before)
+		disk, tok := f.copied()
 		slow, trouble := storetest.NewFaulty(disk)
 		trouble.Fail(storetest.Load, 1, errors.New("too many open files"))
 		after, faults := f.member("after", withFallback(slow))

@@ -17,14 +17,22 @@ func withFallback(store coordinator.Store) func(*coordinator.Config) {
 	return func(c *coordinator.Config) { c.Fallback = store }
 }
 
+// copied returns the disk of a process that has ended, and the token that it
+// minted before: the store and the disk have it.
+func (f *fleet) copied() (*storetest.Memory, coordinator.Token) {
+	f.t.Helper()
+	disk := storetest.NewMemory()
+	before, _ := f.member("before", withFallback(disk))
+	tok := token(f.t, before)
+	f.drain(before)
+	return disk, tok
+}
+
 func TestFallbackSurvivesARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
 		f.memory.Skew(time.Hour) // the copy must not be judged by this machine's clock
-		disk := storetest.NewMemory()
-		before, _ := f.member("before", withFallback(disk))
-		tok := token(t, before)
-		f.drain(before)
+		disk, tok := f.copied()
 		end := time.Now().Add(f.provider.life - f.provider.latency)
 
 		after, faults := f.member("after", withFallback(disk))
@@ -52,10 +60,7 @@ func TestFallbackRestoresAFlushedStore(t *testing.T) {
 		t.Run(fmt.Sprint(failures, " failures"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFleet(t)
-				disk := storetest.NewMemory()
-				before, _ := f.member("before", withFallback(disk))
-				tok := token(t, before)
-				f.drain(before)
+				disk, tok := f.copied()
 				f.memory.Flush()
 				slow, trouble := storetest.NewFaulty(disk)
 				trouble.Fail(storetest.Load, failures, errors.New("too many open files"))
@@ -78,10 +83,7 @@ func TestFallbackRestoresAFlushedStore(t *testing.T) {
 func TestFallbackIsPutBackAsItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
-		disk := storetest.NewMemory()
-		before, _ := f.member("before", withFallback(disk))
-		token(t, before)
-		f.drain(before)
+		disk, _ := f.copied()
 		want := f.record().Grant
 		f.memory.Flush()
 		f.memory.Skew(30 * time.Minute) // seen from the store, this machine's wall clock was set back

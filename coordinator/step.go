@@ -134,16 +134,3 @@ func lasting(err error) bool {
 	}
 	return false
 }
-
-// storeTime is the time on the store's clock.
-func (c *Coordinator) storeTime(local time.Time) time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.clock.at(local)
-}
-
-func (c *Coordinator) localTime(at time.Time) time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.clock.passed(at)
-}
