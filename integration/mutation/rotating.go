@@ -64,6 +64,12 @@ var rotating = []guard{
 		catchers: []catcher{exploration, named("./coordinator", "TestTheOtherRefreshToken"), refreshing},
 	},
 	{
+		name:     "a refusal counts for the refresh token that it names",
+		mutation: "it counts for the one in front, whatever the request carried",
+		edits:    []edit{{spares, `if !carried {`, `if !carried && id == "" {`}},
+		catchers: []catcher{named("./coordinator", "TestRefusedInTurn")},
+	},
+	{
 		name:     "what may be spent comes last",
 		mutation: "the refresh token of a mint without an answer stays in front",
 		edits: []edit{{transitions, `
